@@ -1,0 +1,146 @@
+"""The front door's checks, driven by data: who may come in, and how a vendor's handshake is answered.
+
+Each source keeps a `door.json` in its folder; this module reads it and nothing of the vendor's code is imported.
+Standard library only: `receive_webhook` imports it, and its cold start is bounded.
+
+    {
+      "signature": {
+        "headers": ["x-acme-signature"],   any of these, lower case; first one present and right wins
+        "algorithm": "sha256",             hashlib's name
+        "encoding": "hex",                 or "base64"
+        "prefix": "sha256=",               in front of the digest, may be ""
+        "signed": "{body}",                what the digest covers; also {timestamp}
+        "timestamp": {"header": "x-acme-timestamp", "tolerance": 300}    optional; unix seconds
+      },
+      "body": "json",                      what a body must be; "any" checks nothing
+      "keep": ["x-acme-event"]             headers that `parse` needs, lower case
+    }
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from connectors.core.delivery import Request
+
+_FOLDER = Path(__file__).resolve().parents[1]
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+MAX_DEPTH = 64
+"""Levels of nesting that a JSON body may have. Vendors use fewer than ten; deeper ones exhaust a parser's stack."""
+
+
+@cache
+def load(connector: str) -> Mapping[str, Any] | None:
+    """The door of a connector, or None where there is none by that name."""
+    if not _NAME.fullmatch(connector):
+        return None
+    try:
+        text = (_FOLDER / connector / "door.json").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    door: dict[str, Any] = json.loads(text)
+    return door
+
+
+def kept_headers(door: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that the connector's `parse` asked for."""
+    return {name: headers[name] for name in door.get("keep", ()) if name in headers}
+
+
+def verify(door: Mapping[str, Any], request: Request, secrets: Iterable[str], now: float | None = None) -> bool:
+    """Whether one of the secrets signed these raw bytes.
+
+    Constant time in the comparison. No secret, no header or no digest of the right shape means False. `now` is in
+    unix seconds and only matters to vendors that sign a timestamp.
+    """
+    rule = door["signature"]
+    stamp = ""
+    if timestamp := rule.get("timestamp"):
+        stamp = request.headers.get(timestamp["header"], "")
+        if not re.fullmatch(r"[0-9]{1,11}", stamp, re.ASCII):
+            return False
+        if abs((time.time() if now is None else now) - int(stamp)) > timestamp["tolerance"]:
+            return False
+    given = [_decode(rule, request.headers[name]) for name in rule["headers"] if name in request.headers]
+    signed = _signed(rule["signed"], stamp, request.body)
+    valid = False
+    for secret in secrets:
+        if not secret:
+            continue
+        expected = hmac.new(secret.encode(), signed, rule["algorithm"]).digest()
+        for digest in given:
+            valid |= digest is not None and hmac.compare_digest(expected, digest)
+    return valid
+
+
+def sign(door: Mapping[str, Any], body: bytes, secret: str, now: float | None = None) -> dict[str, str]:
+    """The headers with which the vendor would send this body: the other half of `verify`, for tests and the tool."""
+    rule = door["signature"]
+    headers: dict[str, str] = {}
+    stamp = ""
+    if timestamp := rule.get("timestamp"):
+        stamp = headers[timestamp["header"]] = str(int(time.time() if now is None else now))
+    digest = hmac.new(secret.encode(), _signed(rule["signed"], stamp, body), rule["algorithm"]).digest()
+    coded = digest.hex() if rule["encoding"] == "hex" else base64.b64encode(digest).decode()
+    headers[rule["headers"][0]] = rule.get("prefix", "") + coded
+    return headers
+
+
+def body_fault(door: Mapping[str, Any], body: bytes) -> str | None:
+    """Why this body cannot be what the vendor documents, in words for the vendor; None where it can."""
+    if door.get("body", "json") != "json":
+        return None
+    try:
+        value = json.loads(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        return "the body is not UTF-8"
+    except RecursionError:
+        return f"the body is nested deeper than {MAX_DEPTH} levels"
+    except ValueError:
+        return "the body is not JSON"
+    if not isinstance(value, dict | list):
+        return "the body is not a JSON object"
+    if _deeper_than(value, MAX_DEPTH):
+        return f"the body is nested deeper than {MAX_DEPTH} levels"
+    return None
+
+
+def _deeper_than(value: object, limit: int) -> bool:
+    layer = [value]
+    for _ in range(limit):
+        layer = [
+            child
+            for parent in layer
+            for child in (parent.values() if isinstance(parent, dict) else parent)  # type: ignore[attr-defined]
+            if isinstance(child, dict | list)
+        ]
+        if not layer:
+            return False
+    return True
+
+
+def _signed(template: str, stamp: str, body: bytes) -> bytes:
+    before, _, after = template.replace("{timestamp}", stamp).partition("{body}")
+    return before.encode() + body + after.encode()
+
+
+def _decode(rule: Mapping[str, Any], header: str) -> bytes | None:
+    prefix = rule.get("prefix", "")
+    if not header.startswith(prefix):
+        return None
+    try:
+        coded = header[len(prefix) :].strip().encode("ascii")
+        digest = bytes.fromhex(coded.decode()) if rule["encoding"] == "hex" else base64.b64decode(coded, validate=True)
+    except (ValueError, binascii.Error):
+        return None
+    return digest if len(digest) == hashlib.new(rule["algorithm"]).digest_size else None

@@ -1,0 +1,47 @@
+"""What a failed remote call means for the caller. The type says what to do next.
+
+    RemoteError
+     ├─ UnavailableError      known not to have committed: park, try again, later fail over
+     ├─ UnknownOutcomeError   bytes left, no usable answer: never repeat before `find`
+     ├─ MisconfiguredError    credentials, permissions, schema: alarm; repeating does not help
+     └─ RejectedError         the vendor refuses this content: written on the case, never retried
+
+Messages name a system, a status and a remedy. They never carry a secret, a header or a customer's text.
+"""
+
+from __future__ import annotations
+
+
+class RemoteError(Exception):
+    """A remote call did not succeed."""
+
+
+class UnavailableError(RemoteError):
+    """Refused, DNS, TLS, 429, or a status that the connector declares safe: nothing was committed.
+
+    `retry_after` is in seconds, as the vendor asked, or None where it did not ask.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnknownOutcomeError(RemoteError):
+    """The request may or may not have been carried out; only a look-up can tell."""
+
+
+class MisconfiguredError(RemoteError):
+    """Credentials, permissions or schema: an administrator has to act."""
+
+
+class RejectedError(RemoteError):
+    """The vendor understood and refused this content."""
+
+
+class PayloadError(ValueError):
+    """A delivery that is not what its vendor documents, in one sentence fit to be shown."""
+
+
+class ConflictError(Exception):
+    """A conditional write lost a race: re-read and decide again."""

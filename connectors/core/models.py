@@ -1,0 +1,112 @@
+"""What an outside event says, whatever its vendor: the vocabulary of the inbox.
+
+Every delivery becomes a list of these. They carry no vendor payload; the raw bytes stay with the delivery.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from connectors.core.identity import qualify
+
+ReplyCapability = Literal["allowed", "summoned_only", "needs_approval", "sync_only", "none"]
+
+
+def _utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_utc)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Author(_Frozen):
+    """Who said it. `followers` is None where the channel does not tell, which is not 0."""
+
+    native_id: str
+    handle: str | None = None
+    name: str | None = None
+    followers: int | None = None
+
+
+class Mention(_Frozen):
+    """One thing one person said at one source.
+
+    `version` is one orderable integer: higher wins, equal is a duplicate. `parent_id` and `conversation_id` are the
+    vendor's own ids. `own` is True for a post by one of our accounts. `restored` marks a post that its source brought
+    back after a deletion; `order` then says which came last (see `Deletion.order`).
+    """
+
+    type: Literal["mention"] = "mention"
+    connector: str
+    authority: str | None = None
+    native_id: str
+    conversation_id: str
+    parent_id: str | None = None
+    version: int = 0
+    author: Author | None = None
+    title: str | None = None
+    text: str = ""
+    language: str | None = None
+    url: str | None = None
+    created_at: Moment | None = None
+    metrics: dict[str, int | float] = Field(default_factory=dict)
+    reply_capability: ReplyCapability = "none"
+    own: bool = False
+    restored: bool = False
+    order: int = 0
+
+    @property
+    def id(self) -> str:
+        return qualify(self.connector, self.authority, self.native_id)
+
+    @property
+    def conversation(self) -> str:
+        return qualify(self.connector, self.authority, self.conversation_id)
+
+
+class Deletion(_Frozen):
+    """A mention was removed at its source. Beats every version of it, known or still to come.
+
+    `order` is a number that grows with the time of the event at that source (the vendor's event id, else milliseconds
+    of receipt); a restored mention wins only with a higher one.
+    """
+
+    type: Literal["deletion"] = "deletion"
+    connector: str
+    authority: str | None = None
+    native_id: str
+    conversation_id: str | None = None
+    deleted_at: Moment | None = None
+    order: int = 0
+
+    @property
+    def id(self) -> str:
+        return qualify(self.connector, self.authority, self.native_id)
+
+
+class Unsupported(_Frozen):
+    """An event we do not act on. Counted and acknowledged; `keep_raw` is False where its content is not ours to keep."""
+
+    type: Literal["unsupported"] = "unsupported"
+    connector: str
+    event: str
+    reason: str
+    keep_raw: bool = True
+
+
+Event = Annotated[Mention | Deletion | Unsupported, Field(discriminator="type")]
+
+
+def describe(event: Mention | Deletion | Unsupported) -> dict[str, object]:
+    """An event as plain JSON values, with the derived `id`: what `hailback parse` prints."""
+    plain = event.model_dump(mode="json")
+    if isinstance(event, Mention | Deletion):
+        plain["id"] = event.id
+    return plain

@@ -1,0 +1,92 @@
+"""What the core asks of vendors. Small Protocols: a vendor satisfies those that apply, without inheriting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from connectors.core.delivery import Delivery
+from connectors.core.models import Deletion, Mention, Unsupported
+
+
+class Receiver(Protocol):
+    """A source that pushes. What its front door checks before that stands in `door.json` beside the connector."""
+
+    settings_model: ClassVar[type[BaseModel]]
+
+    def parse(self, delivery: Delivery) -> Sequence[Mention | Deletion | Unsupported]:
+        """The events in one verified delivery, oldest first. Pure. Raises `PayloadError`."""
+        ...
+
+
+class Tier(StrEnum):
+    """How a system of record keeps a repeated write from becoming a second record."""
+
+    UPSERT = "upsert"
+    """A unique external key: the same call again is harmless."""
+    KEY = "key"
+    """An idempotency key or an id chosen before the write."""
+    NONE = "none"
+    """Neither: our ledger, an embedded marker, and look-up before create."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseDraft:
+    """What a system of record needs to open a case. Plain text throughout."""
+
+    case: str
+    title: str
+    opened_at: str
+    conversation: str
+    url: str | None = None
+    author: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A record in a system of record: its id there, and the address where a person opens it."""
+
+    id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteDraft:
+    """One internal note. `text` is plain and carries the ids of the posts it brings."""
+
+    text: str
+
+
+class RecordSystem(Protocol):
+    """A CRM or ticketing system. Every write takes a `key` that is the same on every repetition of that write."""
+
+    settings_model: ClassVar[type[BaseModel]]
+    credentials_model: ClassVar[type[BaseModel]]
+    tier: ClassVar[Tier]
+    settle: ClassVar[float]
+    """Seconds after a write until `find` and `find_note` can be trusted to see it."""
+
+    def reserve(self, kind: str) -> str | None:
+        """Ask the system for a single-use permit for one write (`record` or `note`), kept in the ledger before it is
+        used; None where the system has no such thing. Repeatable."""
+        ...
+
+    def upsert(self, case: CaseDraft, key: str, permit: str | None) -> Reference:
+        """Open the record, or return the one that carries `key`."""
+        ...
+
+    def find(self, key: str) -> Reference | None:
+        """The record that carries `key`, if it exists."""
+        ...
+
+    def add_note(self, reference: Reference, note: NoteDraft, key: str, permit: str | None) -> str:
+        """Append an internal note; its id there."""
+        ...
+
+    def find_note(self, reference: Reference, key: str) -> str | None:
+        """The note that carries `key`, *and is attached to the record*; attaches it where a write broke off between."""
+        ...
