@@ -1,0 +1,173 @@
+"""A case, the events on its timeline, and the effects in its ledger.
+
+None of these holds a customer's words: they carry the ids of mentions, so that purging a mention is one write.
+Times are milliseconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from connectors.core.identity import digest
+
+SHARDS = 8
+"""Partitions of the *due*, *state* and *day* indexes."""
+
+
+def shard(text: str, count: int = SHARDS) -> int:
+    """Which of `count` partitions a name belongs to; the same on every machine."""
+    return int.from_bytes(digest(text).encode()[:8], "big") % count
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Happening(StrEnum):
+    """What an event on the timeline says. Those of the first group come from outside and may plan effects."""
+
+    OPENED = "opened"
+    SAID = "said"
+    EDITED = "edited"
+    DELETED = "deleted"
+    RESTORED = "restored"
+
+    RECORDED = "recorded"
+    NOTED = "noted"
+    NOTIFIED = "notified"
+    REFUSED = "refused"
+    DELAYED = "delayed"
+
+
+OUTSIDE = frozenset(
+    {Happening.OPENED, Happening.SAID, Happening.EDITED, Happening.DELETED, Happening.RESTORED},
+)
+
+
+class CaseEvent(_Row):
+    """One line of a case's timeline, which is its audit log. Written once and never changed."""
+
+    case: str
+    id: str
+    kind: Happening
+    at: int
+    mention: str | None = None
+    version: int | None = None
+    detail: dict[str, str] = {}
+    due_at: int | None = None
+    """When `wake_due` dispatches it, should the stream not have done so; None once dispatched."""
+
+
+class Record(_Row):
+    """The record that stands for a case in a system of record."""
+
+    system: str
+    id: str
+    url: str
+
+
+class Case(_Row):
+    """The work that follows a conversation until it is solved."""
+
+    id: str
+    state: str = "open"
+    conversation: str
+    connector: str
+    source: str
+    first_mention: str
+    opened_at: int
+    updated_at: int
+    plan_version: str | None = None
+    route: str | None = None
+    systems: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    record: Record | None = None
+
+    @property
+    def routed(self) -> bool:
+        """Whether a plan has decided where this case goes."""
+        return self.plan_version is not None
+
+
+class EffectState(StrEnum):
+    """Where an effect stands. `done`, `rejected` and `superseded` are final."""
+
+    PLANNED = "planned"
+    CLAIMED = "claimed"
+    UNKNOWN = "unknown"
+    PARKED = "parked"
+    DONE = "done"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+
+    @property
+    def final(self) -> bool:
+        return self in {EffectState.DONE, EffectState.REJECTED, EffectState.SUPERSEDED}
+
+
+class EffectKind(StrEnum):
+    """What the outside world will see.
+
+    `note` is one post's wish to be told; `batch` is the one note that tells a set of them, and is what is sent.
+    """
+
+    RECORD = "record"
+    NOTE = "note"
+    BATCH = "batch"
+    NOTIFY = "notify"
+
+
+class Effect(_Row):
+    """A line of the ledger: something the outside world sees, done once.
+
+    Every write is conditional on `attempt`. `lease_until` lies beyond the worker's time limit; a claimed effect whose
+    lease has run out is looked up before it is repeated. `target` is a system's id or a topic's ARN.
+    """
+
+    case: str
+    id: str
+    kind: EffectKind
+    target: str
+    state: EffectState = EffectState.PLANNED
+    attempt: int = 0
+    planned_at: int
+    due_at: int | None = None
+    lease_until: int | None = None
+    permit: str | None = None
+    mention: str | None = None
+    version: int | None = None
+    happening: Happening | None = None
+    batch: str | None = None
+    members: tuple[str, ...] = ()
+    reference: str | None = None
+    url: str | None = None
+    error: str | None = None
+    done_at: int | None = None
+
+    @property
+    def key(self) -> str:
+        """What a system of record is given to know a repetition by: opaque, the same for life."""
+        return f"hailback-{digest(self.case, self.target, self.id, length=24)}"
+
+
+def record_id(system: str) -> str:
+    """The ledger's name for the record of a case in one system."""
+    return f"record#{system}"
+
+
+def note_id(system: str, mention: str, happening: Happening, version: int) -> str:
+    """The ledger's name for telling one system one thing about one mention."""
+    what = "said" if happening in {Happening.OPENED, Happening.SAID} else f"{happening}@{version}"
+    return f"note#{system}#{digest(mention, length=24)}#{what}"
+
+
+def batch_id(system: str, members: tuple[str, ...]) -> str:
+    """The ledger's name for one note; its members decide it, so that making it twice makes it once."""
+    return f"batch#{system}#{digest(*members, length=24)}"
+
+
+def notify_id(topic: str, happening: Happening) -> str:
+    """The ledger's name for telling one topic that something happened."""
+    return f"notify#{happening}#{digest(topic)}"

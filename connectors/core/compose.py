@@ -1,0 +1,124 @@
+"""The words that Hailback writes into records and notifications. Plain text, made when it is sent.
+
+A post's id stands in exactly one note: the one that first brings it. Notes about edits and deletions name the post by
+its address instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from connectors.core.case import Case, Effect, Happening
+from connectors.core.ports import CaseDraft, NoteDraft
+
+_LONGEST_POST = 8_000
+_LONGEST_TITLE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A mention with its words, as known now. `text` is None once it was removed."""
+
+    id: str
+    version: int
+    author: str | None
+    title: str | None
+    text: str | None
+    url: str | None
+    said_at: str | None
+    own: bool = False
+
+
+def case_draft(case: Case, post: Post | None) -> CaseDraft:
+    """What the system of record is told when the case is opened."""
+    return CaseDraft(
+        case=case.id,
+        title=title(case, post),
+        opened_at=moment(case.opened_at),
+        conversation=case.conversation,
+        url=post.url if post else None,
+        author=post.author if post else None,
+    )
+
+
+def title(case: Case, post: Post | None) -> str:
+    """One line that names a case: the conversation's title, else how it begins, else where it is."""
+    words = " ".join(((post.title or post.text or "") if post else "").split())
+    if not words:
+        return f"Conversation {case.conversation}"
+    return words if len(words) <= _LONGEST_TITLE else words[: _LONGEST_TITLE - 1].rstrip() + "…"
+
+
+def note_draft(wishes: Sequence[Effect], posts: Mapping[str, Post | None]) -> NoteDraft:
+    """One note for several wishes, in the order in which they were planned.
+
+    A wish about an edit or a deletion is left out where the same note already brings the post as it is now.
+    """
+    brought = {wish.mention for wish in wishes if _brings(wish)}
+    parts = []
+    for wish in wishes:
+        post = posts.get(wish.mention or "")
+        if _brings(wish):
+            parts.append(_said(wish, post))
+        elif wish.mention not in brought:
+            parts.append(_changed(wish, post))
+    return NoteDraft(text="\n\n----\n\n".join(parts))
+
+
+def moment(milliseconds: int) -> str:
+    """A time as people and machines both read it: `2026-11-21T10:00:00Z`."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _brings(wish: Effect) -> bool:
+    return wish.happening in {Happening.OPENED, Happening.SAID}
+
+
+def _said(wish: Effect, post: Post | None) -> str:
+    if post is None or post.text is None:
+        body = "(This post was removed at its source before it reached this record.)"
+        return f"{body}\n{post.url if post and post.url else ''}\nPost: {wish.mention}".replace("\n\n", "\n")
+    head = f"{_who(post)} wrote{f' on {post.said_at}' if post.said_at else ''}:"
+    tail = [post.url] if post.url else []
+    return "\n".join([head, "", _cut(post.text), "", *tail, f"Post: {wish.mention}"])
+
+
+def _changed(wish: Effect, post: Post | None) -> str:
+    where = (post.url if post else None) or "a post brought earlier"
+    if wish.happening is Happening.DELETED or post is None or post.text is None:
+        return f"Removed at its source: {where}"
+    verb = "brought back" if wish.happening is Happening.RESTORED else "edited"
+    return "\n".join([f"{_who(post)} {verb} {where} (version {post.version}):", "", _cut(post.text)])
+
+
+def _who(post: Post) -> str:
+    name = post.author or "Somebody"
+    return f"{name} (our own account)" if post.own else name
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _LONGEST_POST:
+        return text
+    return text[:_LONGEST_POST].rstrip() + "\n… (shortened; the whole post is at its source)"
+
+
+def notification(case: Case, post: Post | None, notification_id: str) -> dict[str, str]:
+    """What a topic is told when a case is opened, per protocol. It carries a title and addresses, no more of the
+    customer's words: a notification cannot be taken back when a post is."""
+    headline = title(case, post)
+    facts = {
+        "notification_id": notification_id,
+        "kind": "case_opened",
+        "case": case.id,
+        "route": case.route or "",
+        "title": headline,
+        "author": (post.author if post else None) or "",
+        "url": (post.url if post else None) or "",
+        "opened_at": moment(case.opened_at),
+    }
+    lines = [f"New case {case.id}: {headline}", f"From {facts['author'] or 'somebody'}", facts["url"]]
+    text = "\n".join(line for line in lines if line)
+    return {"default": json.dumps(facts, ensure_ascii=False), "email": text, "sms": f"{case.id}: {headline}"[:140]}
