@@ -27,21 +27,24 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from connectors.core.delivery import Request
 
 _FOLDER = Path(__file__).resolve().parents[1]
+_DOORS: dict[str, Mapping[str, Any]] = {}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 MAX_DEPTH = 64
 """Levels of nesting that a JSON body may have. Vendors use fewer than ten; deeper ones exhaust a parser's stack."""
+_TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
 
 
-@cache
 def load(connector: str) -> Mapping[str, Any] | None:
-    """The door of a connector, or None where there is none by that name."""
+    """The door of a connector, or None where there is none by that name. Strangers choose the names, so only doors
+    that exist are remembered."""
+    if connector in _DOORS:
+        return _DOORS[connector]
     if not _NAME.fullmatch(connector):
         return None
     try:
@@ -49,7 +52,7 @@ def load(connector: str) -> Mapping[str, Any] | None:
     except OSError:
         return None
     door: dict[str, Any] = json.loads(text)
-    return door
+    return _DOORS.setdefault(connector, door)
 
 
 def kept_headers(door: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
@@ -60,10 +63,12 @@ def kept_headers(door: Mapping[str, Any], headers: Mapping[str, str]) -> dict[st
 def verify(door: Mapping[str, Any], request: Request, secrets: Iterable[str], now: float | None = None) -> bool:
     """Whether one of the secrets signed these raw bytes.
 
-    Constant time in the comparison. No secret, no header or no digest of the right shape means False. `now` is in
-    unix seconds and only matters to vendors that sign a timestamp.
+    Constant time in the comparison. No rule, no secret, no header or no digest of the right shape means False. `now`
+    is in unix seconds and only matters to vendors that sign a timestamp.
     """
-    rule = door["signature"]
+    rule = door.get("signature")
+    if not rule:
+        return False
     stamp = ""
     if timestamp := rule.get("timestamp"):
         stamp = request.headers.get(timestamp["header"], "")
@@ -77,7 +82,7 @@ def verify(door: Mapping[str, Any], request: Request, secrets: Iterable[str], no
     for secret in secrets:
         if not secret:
             continue
-        expected = hmac.new(secret.encode(), signed, rule["algorithm"]).digest()
+        expected = _hmac(rule, secret, signed)
         for digest in given:
             valid |= digest is not None and hmac.compare_digest(expected, digest)
     return valid
@@ -90,7 +95,7 @@ def sign(door: Mapping[str, Any], body: bytes, secret: str, now: float | None = 
     stamp = ""
     if timestamp := rule.get("timestamp"):
         stamp = headers[timestamp["header"]] = str(int(time.time() if now is None else now))
-    digest = hmac.new(secret.encode(), _signed(rule["signed"], stamp, body), rule["algorithm"]).digest()
+    digest = _hmac(rule, secret, _signed(rule["signed"], stamp, body))
     coded = digest.hex() if rule["encoding"] == "hex" else base64.b64encode(digest).decode()
     headers[rule["headers"][0]] = rule.get("prefix", "") + coded
     return headers
@@ -101,18 +106,32 @@ def body_fault(door: Mapping[str, Any], body: bytes) -> str | None:
     if door.get("body", "json") != "json":
         return None
     try:
-        value = json.loads(body.decode("utf-8"))
-    except UnicodeDecodeError:
-        return "the body is not UTF-8"
-    except RecursionError:
-        return f"the body is nested deeper than {MAX_DEPTH} levels"
-    except ValueError:
-        return "the body is not JSON"
+        value = read_json(body)
+    except ValueError as error:
+        return str(error)
     if not isinstance(value, dict | list):
         return "the body is not a JSON object"
-    if _deeper_than(value, MAX_DEPTH):
-        return f"the body is nested deeper than {MAX_DEPTH} levels"
     return None
+
+
+def read_json(body: bytes) -> object:
+    """The value in a body, by the strict rules: UTF-8, no NaN, at most `MAX_DEPTH` levels. Raises ValueError with a
+    sentence that carries nothing of the body."""
+    try:
+        value: object = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise ValueError("the body is not UTF-8") from None
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except ValueError:
+        raise ValueError("the body is not JSON") from None
+    if _deeper_than(value, MAX_DEPTH):
+        raise ValueError(_TOO_DEEP)
+    return value
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _deeper_than(value: object, limit: int) -> bool:
@@ -127,6 +146,10 @@ def _deeper_than(value: object, limit: int) -> bool:
         if not layer:
             return False
     return True
+
+
+def _hmac(rule: Mapping[str, Any], secret: str, signed: bytes) -> bytes:
+    return hmac.new(secret.encode("utf-8", "surrogatepass"), signed, rule["algorithm"]).digest()
 
 
 def _signed(template: str, stamp: str, body: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from pydantic import BaseModel
 
@@ -17,6 +17,13 @@ class Receiver(Protocol):
     """A source that pushes. What its front door checks before that stands in `door.json` beside the connector."""
 
     settings_model: ClassVar[type[BaseModel]]
+
+    @classmethod
+    def for_parse(cls, accounts: Sequence[str] = (), authority: str | None = None) -> Self:
+        """The connector as `hailback parse` builds it, where no source is configured: `--account` (our own accounts)
+        and `--authority` (the host that ids belong to; ignored by vendors whose ids need none) stand for the settings.
+        Raises ValueError with a sentence for a value of the wrong shape."""
+        ...
 
     def parse(self, delivery: Delivery) -> Sequence[Mention | Deletion | Unsupported]:
         """The events in one verified delivery, oldest first. Pure. Raises `PayloadError`."""

@@ -1,0 +1,1 @@
+"""Discourse forums: posts arrive by webhook. See README.md in this folder."""

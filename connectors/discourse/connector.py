@@ -1,0 +1,64 @@
+"""The Discourse source: reads a delivery's headers and body and hands them to the mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+from connectors.core.delivery import Delivery
+from connectors.core.door import read_json
+from connectors.core.errors import PayloadError
+from connectors.discourse.payloads import Envelope, Event, clean, infer_event, read
+from connectors.discourse.settings import AnyForum, DiscourseSource
+from connectors.discourse.site import Site, read_site
+
+
+class Discourse:
+    """One forum; satisfies `Receiver`."""
+
+    settings_model: ClassVar[type[DiscourseSource]] = DiscourseSource
+
+    def __init__(self, settings: AnyForum) -> None:
+        self._site = read_site(settings.base_url, "BaseUrl") if settings.base_url else None
+        self._accounts = frozenset(settings.account)
+
+    @classmethod
+    def for_parse(cls, accounts: Sequence[str] = (), authority: str | None = None) -> Self:
+        """A forum that may be any: without `authority` the deliveries themselves say where they come from."""
+        base = read_site(authority, "--authority").base if authority else None
+        return cls(AnyForum(base_url=base, account=tuple(accounts)))
+
+    def parse(self, delivery: Delivery) -> Sequence[Event]:
+        """The one event in a delivery. Raises `PayloadError`."""
+        try:
+            body: Any = read_json(delivery.body)
+        except ValueError as error:
+            raise PayloadError(f"{error}") from error
+        if not isinstance(body, dict):
+            raise PayloadError("the body is not a JSON object")
+        event = clean(delivery.headers.get("x-discourse-event", "").strip())[:100] or infer_event(body)
+        return [read(Envelope(event, body, _order(delivery), self._whose(delivery), self._accounts))]
+
+    def _whose(self, delivery: Delivery) -> Site | None:
+        """The forum. The header is not covered by the signature, so it cannot move a post to another forum."""
+        header = delivery.headers.get("x-discourse-instance", "").strip()
+        if not header:
+            return self._site
+        try:
+            named = read_site(header, "the header X-Discourse-Instance")
+        except ValueError as error:
+            raise PayloadError(f"{error}") from error
+        if self._site is None:
+            return named
+        if named.authority != self._site.authority:
+            raise PayloadError(
+                f"the header X-Discourse-Instance names {clean(named.authority)}, but this source is "
+                f"{self._site.authority}; give each forum its own source, or correct BaseUrl"
+            )
+        return self._site
+
+
+def _order(delivery: Delivery) -> int:
+    """Discourse numbers its deliveries, all webhooks of a forum together."""
+    number = delivery.headers.get("x-discourse-event-id", "").strip()
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else delivery.received_at
