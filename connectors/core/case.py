@@ -78,7 +78,7 @@ class Case(_Row):
     source: str
     first_mention: str
     opened_at: int
-    updated_at: int
+    updated_at: str
     plan_version: str | None = None
     route: str | None = None
     systems: tuple[str, ...] = ()

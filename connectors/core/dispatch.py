@@ -25,6 +25,8 @@ from connectors.core.ledger import Pace
 from connectors.core.plan import Plan, Route
 
 _TRIES = 5
+MOST = 40
+"""Events of one case that are dispatched at once: with what they plan they must fit into one transaction."""
 
 
 class CaseStore(Protocol):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from connectors.core.case import CaseEvent, Effect, EffectState, Record
+from connectors.core.case import CaseEvent, Effect, EffectKind, EffectState, Record
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError, UnknownOutcomeError
 
 
@@ -112,6 +112,14 @@ def doubtful(effect: Effect, error: RemoteError, now: int, pace: Pace) -> Effect
     after = failed(effect, error, now, pace)
     due = after.due_at or now + int(pace.longest * 1000)
     return after.model_copy(update={"state": EffectState.UNKNOWN, "due_at": due, "done_at": None})
+
+
+def look_again(effect: Effect, now: int, pace: Pace) -> int:
+    """When an effect whose worker has just been woken is due once more, should that come to nothing.
+
+    A note's wish waits longer: the record's or the batch's own line brings its worker back first."""
+    patience = 5 if effect.kind is EffectKind.NOTE else 1
+    return now + int(patience * pace.doorbell * 1000)
 
 
 class Ledger(Protocol):

@@ -6,7 +6,7 @@ which to look again. Runs under a lease per case and system, so that whoever run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -210,7 +210,7 @@ class RecordSync:
         finish(held, after)
         return after
 
-    def _batches(self, case: Case, system: str) -> Sequence[Effect]:
+    def _batches(self, case: Case, system: str) -> Iterator[Effect]:
         """Notes begun earlier, oldest first, then new ones for the wishes that have none. Lazy: one at a time."""
         yield from self._ledger.pending(case.id, f"batch#{system}#", BATCH)
         while True:
@@ -280,5 +280,3 @@ class RecordSync:
 def _add(outcome: Outcome, effect: Effect) -> Outcome:
     finished = effect.state in {EffectState.DONE, EffectState.REJECTED}
     return Outcome(outcome.done + finished, outcome.later + (not finished))
-
-

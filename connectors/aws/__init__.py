@@ -1,0 +1,1 @@
+"""The adapters to AWS: with `connectors/tool`, the only importers of boto3."""

@@ -1,0 +1,61 @@
+"""Wakes workers: messages that say where to look, not what to do. A lost one is made up for by the *due* index."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from connectors.core.case import Effect, EffectKind, shard
+from connectors.core.identity import digest
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+class SqsBells:
+    """One FIFO queue to sync records, one queue to notify people.
+
+    `concurrency` caps how many cases of one system are worked on at once: it is the number of message groups a system
+    has, and a case always falls into the same one.
+    """
+
+    def __init__(self, sqs: SQSClient, sync_url: str, notify_url: str, concurrency: int) -> None:
+        self._sqs, self._sync_url, self._notify_url, self._concurrency = sqs, sync_url, notify_url, concurrency
+        self.lost = 0
+
+    def ring(self, effects: Iterable[Effect]) -> None:
+        """Wake whoever carries these out. Never raises: what is not woken now is due later."""
+        cases: dict[tuple[str, str], None] = {}
+        notices: dict[tuple[str, str], None] = {}
+        for effect in effects:
+            if effect.kind is EffectKind.NOTIFY:
+                notices[effect.case, effect.id] = None
+            else:
+                cases[effect.case, effect.target] = None
+        self._send(self._sync_url, [self._sync(case, system) for case, system in cases])
+        self._send(self._notify_url, [_message({"case": case, "effect": effect}) for case, effect in notices])
+
+    def _sync(self, case: str, system: str) -> dict[str, Any]:
+        return {
+            **_message({"case": case, "system": system}),
+            "MessageGroupId": f"{digest(system)}-{shard(case, self._concurrency)}",
+            "MessageDeduplicationId": uuid.uuid4().hex,
+        }
+
+    def _send(self, url: str, entries: Sequence[dict[str, Any]]) -> None:
+        for start in range(0, len(entries), 10):
+            batch: list[Any] = [{"Id": str(n), **entry} for n, entry in enumerate(entries[start : start + 10])]
+            try:
+                answer = self._sqs.send_message_batch(QueueUrl=url, Entries=batch)
+            except (BotoCoreError, ClientError):
+                self.lost += len(batch)
+                continue
+            self.lost += len(answer.get("Failed", []))
+
+
+def _message(body: dict[str, str]) -> dict[str, Any]:
+    return {"MessageBody": json.dumps(body)}

@@ -1,0 +1,177 @@
+"""Cases, their timelines and the words of their mentions: how they lie in the table, and how they are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from connectors.aws.blobs import Blobs, expand
+from connectors.aws.table import Item, Table
+from connectors.core.case import SHARDS, Case, CaseEvent, Effect, shard
+from connectors.core.compose import Post
+from connectors.core.errors import ConflictError
+from connectors.core.models import Mention
+
+
+def mention_key(mention: str) -> tuple[str, str]:
+    """Where a mention's identity lies."""
+    return f"MENTION#{mention}", "META"
+
+
+def event_key(event: CaseEvent) -> tuple[str, str]:
+    """Where an event lies: by time, then by id. One partition until a case grows."""
+    return f"CASE#{event.case}#0", f"EVENT#{event.at:015d}#{event.id}"
+
+
+def effect_key(case: str, effect: str) -> tuple[str, str]:
+    """Where a line of the ledger lies."""
+    return f"CASE#{case}", f"EFFECT#{effect}"
+
+
+def person_key(connector: str, authority: str | None, native_id: str) -> str:
+    """Whose mentions the *author* index lists together."""
+    return f"{connector}:{authority or ''}:{native_id}"
+
+
+def keep_until(now: int, days: int) -> int:
+    """When DynamoDB may remove an item: seconds since the epoch, from milliseconds and days."""
+    return now // 1000 + days * 86_400
+
+
+def due(case: str, due_at: int | None) -> Item:
+    """The attributes that put an item into the *due* index, or take it out."""
+    return {} if due_at is None else {"due_shard": str(shard(case)), "due_at": due_at}
+
+
+def event_item(event: CaseEvent) -> Item:
+    """An event as it lies in the table."""
+    pk, sk = event_key(event)
+    row = event.model_dump(mode="json", exclude_none=True, exclude={"due_at"})
+    return {"pk": pk, "sk": sk, "type": "event", **row, **due(event.case, event.due_at)}
+
+
+def effect_item(effect: Effect) -> Item:
+    """A line of the ledger as it lies in the table."""
+    pk, sk = effect_key(effect.case, effect.id)
+    row = effect.model_dump(mode="json", exclude_none=True, exclude={"due_at"})
+    return {"pk": pk, "sk": sk, "type": "effect", **row, **due(effect.case, effect.due_at)}
+
+
+class Cases:
+    """Reads cases and plans what follows from their events."""
+
+    def __init__(self, table: Table, blobs: Blobs) -> None:
+        self._table, self._blobs = table, blobs
+
+    def case(self, case: str) -> Case | None:
+        """A case, or None."""
+        item = self._table.get(f"CASE#{case}", "META")
+        return Case.model_validate(item) if item else None
+
+    def timeline(self, case: str) -> Iterator[CaseEvent]:
+        """Everything that happened, oldest first."""
+        for item in self._table.query(f"CASE#{case}#0", "EVENT#"):
+            yield CaseEvent.model_validate(item)
+
+    def effects(self, case: str) -> list[Effect]:
+        """The whole ledger of a case, oldest plan first."""
+        found = (Effect.model_validate(item) for item in self._table.query(f"CASE#{case}", "EFFECT#"))
+        return sorted(found, key=lambda effect: (effect.planned_at, effect.id))
+
+    def newest(self, limit: int, state: str = "open") -> list[Case]:
+        """The cases of a state that changed last."""
+        found = [
+            Case.model_validate(item)
+            for number in range(SHARDS)
+            for item in self._table.query_index(
+                "state",
+                "state_shard = :s",
+                {":s": f"{state}#{number}"},
+                newest=True,
+                limit=limit,
+            )
+        ]
+        return sorted(found, key=lambda case: case.updated_at, reverse=True)[:limit]
+
+    def mention(self, mention: str) -> tuple[Item | None, Mention | None]:
+        """What is known of a mention, and its newest words unless they were removed."""
+        pk, sk = mention_key(mention)
+        meta = self._table.get(pk, sk)
+        if meta is None or meta.get("removed") is not None:
+            return meta, None
+        for text in self._table.query(pk, "TEXT#", newest=True, limit=1):
+            if "body" in text:
+                return meta, Mention.model_validate_json(expand(text["body"]))
+            kept = json.loads(expand(self._blobs.get(text["blob"])))
+            return meta, Mention.model_validate(kept["body"])
+        return meta, None
+
+    def post(self, mention: str) -> Post | None:
+        """A mention as people read it; its words are None once they were removed."""
+        meta, words = self.mention(mention)
+        if meta is None:
+            return None
+        author = words.author if words else None
+        handle = f"@{author.handle}" if author and author.handle else author.native_id if author else None
+        name = f"{handle} ({author.name})" if author and author.name and author.name != author.handle else handle
+        said = words.created_at if words else None
+        return Post(
+            id=mention,
+            version=int(meta["version"]),
+            author=name,
+            title=words.title if words else None,
+            text=words.text if words else None,
+            url=meta.get("url"),
+            said_at=said.strftime("%Y-%m-%d %H:%M UTC") if said else None,
+            own=bool(meta.get("own")),
+        )
+
+    def known(self, effects: Sequence[Effect]) -> set[str]:
+        """The ids of those effects that the ledger has already."""
+        keys = [effect_key(effect.case, effect.id) for effect in effects]
+        return {item["id"] for item in self._table.get_many(keys)}
+
+    def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
+        """Those of the events that are still due."""
+        waiting = {
+            (item["pk"], item["sk"])
+            for item in self._table.get_many([event_key(event) for event in events])
+            if "due_at" in item
+        }
+        return [event for event in events if event_key(event) in waiting]
+
+    def plan(self, case: Case, events: Sequence[CaseEvent], effects: Sequence[Effect]) -> None:
+        """See `connectors.core.dispatch.CaseStore.plan`."""
+        actions = [self._table.put_action(effect_item(effect), "attribute_not_exists(pk)") for effect in effects]
+        actions += [
+            self._table.update_action(
+                *event_key(event),
+                "REMOVE due_shard, due_at",
+                condition="attribute_exists(due_at)",
+            )
+            for event in events
+        ]
+        if any(effect.id.startswith("record#") for effect in effects):
+            actions.append(self._pin(case))
+        self._table.transact(actions)
+
+    def _pin(self, case: Case) -> Item:
+        return self._table.update_action(
+            f"CASE#{case.id}",
+            "META",
+            "SET plan_version = :p, route = :r, systems = :s, topics = :t",
+            {":p": case.plan_version, ":r": case.route, ":s": list(case.systems), ":t": list(case.topics)},
+            "attribute_exists(pk) AND (attribute_not_exists(plan_version) OR plan_version = :p)",
+        )
+
+    def postpone(self, event: CaseEvent, by: int = 60_000) -> None:
+        """Have `wake_due` look at an event again, `by` milliseconds after it would have."""
+        try:
+            self._table.update(
+                *event_key(event),
+                "SET due_at = due_at + :by",
+                {":by": by},
+                "attribute_exists(due_at)",
+            )
+        except ConflictError:
+            return  # dispatched meanwhile: nothing is waiting

@@ -1,0 +1,76 @@
+"""The inbox: deliveries in SQS, and in S3 those that are larger than a message. Imports no pydantic."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from connectors.core.delivery import Delivery
+from connectors.core.reception import BusyError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+LARGEST_MESSAGE = 240_000
+"""Bytes of a message that are sent whole; SQS takes 256 KiB with its attributes, more only where it was raised."""
+CHUNK = 50
+"""Events of one delivery that one invocation takes in; a delivery of more is put back in pieces."""
+
+
+class SqsInbox:
+    """See `connectors.core.reception.Inbox`. The S3 client is made when it is first needed."""
+
+    def __init__(self, sqs: SQSClient, queue_url: str, s3: Callable[[], S3Client], bucket: str) -> None:
+        self._sqs, self._queue_url, self._s3, self._bucket = sqs, queue_url, s3, bucket
+
+    def put(self, message: dict[str, Any]) -> None:
+        """Queue a delivery. Raises BusyError; then nothing was taken."""
+        try:
+            text = json.dumps(message)
+            if len(text) > LARGEST_MESSAGE:
+                text = json.dumps(self._parked(message))
+            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=text)
+        except (BotoCoreError, ClientError) as error:
+            raise BusyError("the inbox does not answer") from error
+
+    def _parked(self, message: dict[str, Any]) -> dict[str, Any]:
+        key = f"inbox/{uuid.uuid4().hex}"
+        body = base64.b64decode(message["body"])
+        self._s3().put_object(Bucket=self._bucket, Key=key, Body=body)
+        return {**{name: value for name, value in message.items() if name != "body"}, "blob": key}
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message of the inbox, opened. `piece` says which of its events this message is for; None for all."""
+
+    source: str
+    connector: str
+    delivery: Delivery
+    piece: tuple[int, int] | None
+    message: dict[str, Any]
+
+    def in_pieces(self, count: int) -> list[dict[str, Any]]:
+        """The same delivery as messages of `CHUNK` events each."""
+        return [{**self.message, "piece": [start, start + CHUNK]} for start in range(0, count, CHUNK)]
+
+
+def opened(text: str, fetch: Callable[[str], bytes]) -> Parcel:
+    """Read a message. `fetch` gets the packed body of one that was parked."""
+    message = json.loads(text)
+    packed = base64.b64decode(message["body"]) if "body" in message else fetch(message["blob"])
+    delivery = Delivery(
+        headers=message["headers"],
+        body=gzip.decompress(packed),
+        received_at=int(message["received_at"]),
+    )
+    piece = message.get("piece")
+    return Parcel(message["source"], message["connector"], delivery, (piece[0], piece[1]) if piece else None, message)

@@ -1,0 +1,263 @@
+"""Taking in: what a source says becomes mentions, conversations, cases and events, once each.
+
+Decides by conditional writes alone; the loser of a race re-reads. A mention's words stand in one place, its `TEXT#`
+items; everything else carries ids. Plans no effects: the event that it writes is due, and dispatching does that.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+
+from connectors.aws.blobs import INLINE, Blobs, squeeze
+from connectors.aws.cases import event_item, keep_until, mention_key, person_key
+from connectors.aws.table import Item, Table
+from connectors.core.case import CaseEvent, Happening, shard
+from connectors.core.compose import moment
+from connectors.core.errors import ConflictError
+from connectors.core.identity import case_id, digest
+from connectors.core.ingest import Origin, Taken
+from connectors.core.models import Deletion, Mention, Unsupported
+
+_TRIES = 12
+IDENTITY_DAYS = 400
+"""How long a mention's identity is kept against duplicates; a case may live as long."""
+
+
+class Intake:
+    """Writes what comes in. `grace` is in seconds: how long an event waits for the stream before it is due."""
+
+    def __init__(
+        self,
+        table: Table,
+        blobs: Blobs,
+        *,
+        now: Callable[[], int],
+        grace: float = 60.0,
+        text_days: int = 180,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._table, self._blobs, self._now = table, blobs, now
+        self._grace, self._text_days, self._sleep = int(grace * 1000), text_days, sleep
+
+    def take_in(self, event: Mention | Deletion | Unsupported, origin: Origin, raw: bytes) -> Taken:
+        """Keep one event. The same event again changes nothing."""
+        if isinstance(event, Unsupported):
+            return self._set_aside(event, origin, raw)
+        for attempt in range(_TRIES):
+            try:
+                if isinstance(event, Deletion):
+                    return self._remove(event, origin)
+                return self._mention(event, origin, raw)
+            except ConflictError:
+                self._sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - spreads retries
+        raise ConflictError(f"{_TRIES} writers were faster for {event.id}")
+
+    def _mention(self, mention: Mention, origin: Origin, raw: bytes) -> Taken:
+        known = self._table.get(*mention_key(mention.id))
+        if known is None:
+            return self._first(mention, origin, raw, None)
+        removed = known.get("removed")
+        if removed is not None:
+            if not mention.restored or mention.order <= removed:
+                return Taken.REMOVED
+            if "conversation" not in known:
+                return self._first(mention, origin, raw, known)
+            return self._next(mention, origin, raw, known, Happening.RESTORED, mention.order)
+        if mention.version > known["version"]:
+            return self._next(mention, origin, raw, known, Happening.EDITED, mention.version)
+        if origin.source not in known.get("sources", ()):
+            self._table.update(
+                *mention_key(mention.id), "ADD sources :source", {":source": {origin.source}}, "attribute_exists(pk)"
+            )
+        return Taken.DUPLICATE
+
+    def _first(self, mention: Mention, origin: Origin, raw: bytes, known: Item | None) -> Taken:
+        conversation = self._table.get(f"CONVERSATION#{mention.conversation}", "META")
+        now = self._now()
+        case = conversation["case"] if conversation else None if mention.own else case_id(mention.conversation)
+        # A tombstone that was there first is replaced by the post that its source brought back, and by nothing else.
+        condition, values = ("attribute_not_exists(pk)", None) if known is None else ("removed = :r", _removed(known))
+        actions = [
+            self._table.put_action(self._meta(mention, origin, case, now), condition, values),
+            self._table.put_action(self._text(mention, raw, now)),
+        ]
+        if case is None:
+            self._table.transact(actions)
+            return Taken.OWN
+        kind = Happening.SAID if conversation else Happening.OPENED
+        if conversation is None:
+            actions += self._opening(mention, origin, case, now)
+        actions.append(self._event(case, kind, mention.id, mention.version, now))
+        self._table.transact(actions)
+        return Taken(kind.value)
+
+    def _next(self, mention: Mention, origin: Origin, raw: bytes, known: Item, kind: Happening, number: int) -> Taken:
+        now = self._now()
+        fields = {k: v for k, v in self._meta(mention, origin, known.get("case"), now).items() if v is not None}
+        if "restored_order" in known:
+            fields["restored_order"] = max(known["restored_order"], fields.get("restored_order", 0))
+        fields |= {"sources": set(known.get("sources", ())) | {origin.source}, "first_seen": known["first_seen"]}
+        if "removed" in known:
+            condition, values = "removed = :r", _removed(known)
+        else:
+            condition, values = "attribute_not_exists(removed) AND version = :v", {":v": known["version"]}
+        actions = [
+            self._table.put_action(fields, condition, values),
+            self._table.put_action(self._text(mention, raw, now)),
+        ]
+        if case := known.get("case"):
+            actions.append(self._event(case, kind, mention.id, number, now))
+        self._table.transact(actions)
+        return Taken(kind.value) if case else Taken.OWN
+
+    def _remove(self, deletion: Deletion, origin: Origin) -> Taken:
+        known = self._table.get(*mention_key(deletion.id))
+        now = self._now()
+        stone: Item = {
+            "pk": mention_key(deletion.id)[0],
+            "sk": "META",
+            "type": "mention",
+            "connector": deletion.connector,
+            "native_id": deletion.native_id,
+            "authority": deletion.authority,
+            "removed": deletion.order,
+            "removed_at": moment(int(deletion.deleted_at.timestamp() * 1000)) if deletion.deleted_at else moment(now),
+            "version": -1,
+            "sources": {origin.source},
+            "first_seen": now,
+            "expires_at": keep_until(now, IDENTITY_DAYS),
+        }
+        if known is None:
+            self._table.put(stone, "attribute_not_exists(pk)")
+            return Taken.REMOVED
+        if known.get("removed") is not None:
+            if deletion.order > known["removed"]:
+                self._table.update(
+                    *mention_key(deletion.id),
+                    "SET removed = :n",
+                    {":n": deletion.order, **_removed(known)},
+                    "removed = :r",
+                )
+            return Taken.DUPLICATE
+        if deletion.order <= known.get("restored_order", -1):
+            return Taken.DUPLICATE  # the source brought the post back after this deletion
+        return self._purge(deletion, stone, known, origin, now)
+
+    def _purge(self, deletion: Deletion, stone: Item, known: Item, origin: Origin, now: int) -> Taken:
+        """The words go, with who said them; the identity, the case and the address stay."""
+        kept = ("conversation", "case", "url", "first_seen", "own", "seen_at", "day_shard")
+        stone |= {name: known[name] for name in kept if name in known}
+        stone["sources"] = set(known.get("sources", ())) | {origin.source}
+        texts = list(self._table.query(mention_key(deletion.id)[0], "TEXT#"))
+        condition = "attribute_not_exists(removed) AND version = :v"
+        actions = [self._table.put_action(stone, condition, {":v": known["version"]})]
+        actions += [self._table.delete_action(text["pk"], text["sk"]) for text in texts[:90]]
+        if case := known.get("case"):
+            actions.append(self._event(case, Happening.DELETED, deletion.id, deletion.order, now))
+        self._table.transact(actions)
+        for text in texts[90:]:
+            self._table.delete(text["pk"], text["sk"])
+        for text in texts:
+            if blob := text.get("blob"):
+                self._blobs.delete(blob)
+        return Taken.DELETED
+
+    def _opening(self, mention: Mention, origin: Origin, case: str, now: int) -> list[Item]:
+        row: Item = {
+            "pk": f"CASE#{case}",
+            "sk": "META",
+            "type": "case",
+            "id": case,
+            "state": "open",
+            "conversation": mention.conversation,
+            "connector": mention.connector,
+            "source": origin.source,
+            "first_mention": mention.id,
+            "opened_at": now,
+            "updated_at": moment(now),
+            "state_shard": f"open#{shard(case)}",
+        }
+        lock: Item = {
+            "pk": f"CONVERSATION#{mention.conversation}",
+            "sk": "META",
+            "type": "conversation",
+            "case": case,
+            "first_seen": now,
+        }
+        absent = "attribute_not_exists(pk)"
+        return [self._table.put_action(lock, absent), self._table.put_action(row, absent)]
+
+    def _event(self, case: str, kind: Happening, mention: str, version: int, now: int) -> Item:
+        event = CaseEvent(
+            case=case,
+            id=digest(mention, kind, str(version)),
+            kind=kind,
+            at=now,
+            mention=mention,
+            version=version,
+            due_at=now + self._grace,
+        )
+        return self._table.put_action(event_item(event), "attribute_not_exists(pk)")
+
+    def _meta(self, mention: Mention, origin: Origin, case: str | None, now: int) -> Item:
+        author = mention.author
+        return {
+            "pk": mention_key(mention.id)[0],
+            "sk": "META",
+            "type": "mention",
+            "connector": mention.connector,
+            "authority": mention.authority,
+            "native_id": mention.native_id,
+            "conversation": mention.conversation,
+            "parent": mention.parent_id,
+            "version": mention.version,
+            "own": mention.own,
+            "restored_order": mention.order if mention.restored else None,
+            "url": mention.url,
+            "case": case,
+            "sources": {origin.source},
+            "first_seen": now,
+            "seen_at": moment(now),
+            "author_key": person_key(mention.connector, mention.authority, author.native_id) if author else None,
+            "day_shard": f"{moment(now)[:10]}#{shard(mention.id)}",
+            "expires_at": keep_until(now, IDENTITY_DAYS),
+        }
+
+    def _text(self, mention: Mention, raw: bytes, now: int) -> Item:
+        """The only copy of the words: the normalised mention and the raw delivery, packed; in S3 where large."""
+        pk, _ = mention_key(mention.id)
+        row: Item = {"pk": pk, "sk": f"TEXT#{mention.version:020d}", "type": "text", "version": mention.version}
+        row["expires_at"] = keep_until(now, self._text_days)
+        body, packed_raw = squeeze(mention.model_dump_json().encode()), squeeze(raw)
+        if len(body) + len(packed_raw) <= INLINE:
+            return {**row, "body": body, "raw": packed_raw}
+        both = json.dumps({"body": mention.model_dump(mode="json"), "raw": raw.decode("utf-8", "replace")})
+        row["blob"] = f"text/{digest(mention.id, length=32)}/{mention.version}-{digest(both, length=24)}"
+        self._blobs.put(row["blob"], squeeze(both.encode("utf-8", "surrogatepass")))
+        return row
+
+    def _set_aside(self, event: Unsupported, origin: Origin, raw: bytes) -> Taken:
+        if event.keep_raw:
+            packed, name = squeeze(raw), digest(origin.source, raw.decode("utf-8", "replace"), length=24)
+            row: Item = {
+                "pk": f"UNSUPPORTED#{origin.source}",
+                "sk": f"{event.event}#{name}",
+                "type": "unsupported",
+                "event": event.event,
+                "reason": event.reason,
+                "expires_at": keep_until(self._now(), self._text_days),
+            }
+            if len(packed) <= INLINE:
+                row["raw"] = packed
+            else:
+                row["blob"] = f"text/unsupported/{name}"
+                self._blobs.put(row["blob"], packed)
+            self._table.put(row)
+        return Taken.UNSUPPORTED
+
+
+def _removed(known: Item) -> Item:
+    return {":r": known["removed"]}

@@ -1,0 +1,76 @@
+"""The ledger of effects in the table. Every write is conditional on the attempt that it was decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from connectors.aws.cases import effect_item, effect_key, event_item
+from connectors.aws.table import Item, Table
+from connectors.core.case import CaseEvent, Effect, Record
+from connectors.core.compose import moment
+
+_UNCHANGED = "attempt = :a AND #state = :s"
+
+
+class TableLedger:
+    """See `connectors.core.ledger.Ledger`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def effect(self, case: str, effect_id: str) -> Effect | None:
+        """One line of the ledger, or None."""
+        item = self._table.get(*effect_key(case, effect_id))
+        return Effect.model_validate(item) if item else None
+
+    def pending(self, case: str, prefix: str, limit: int) -> list[Effect]:
+        """Up to `limit` effects whose id begins with `prefix` and that may still be worked on, oldest plan first.
+
+        A note's wish that a batch has taken over is not among them: its batch is."""
+        pk, sk = effect_key(case, prefix)
+        found = (Effect.model_validate(item) for item in self._table.query(pk, sk))
+        waiting = [effect for effect in found if not effect.state.final and effect.batch is None]
+        return list(islice(sorted(waiting, key=lambda effect: (effect.planned_at, effect.id)), limit))
+
+    def claim(self, before: Effect, after: Effect) -> None:
+        """Replace `before` by `after`. Raises ConflictError when somebody wrote it since it was read."""
+        self._table.transact([self._replace(before, after)])
+
+    def settle(
+        self,
+        changes: Sequence[tuple[Effect, Effect]],
+        event: CaseEvent | None = None,
+        record: Record | None = None,
+    ) -> None:
+        """Replace effects in one transaction, with a line on the timeline and the case's record."""
+        actions = [self._replace(before, after) for before, after in changes]
+        if event is not None:
+            actions.append(self._table.put_action(event_item(event)))
+            if record is not None:
+                actions.append(self._name_record(event, record))
+        self._table.transact(actions)
+
+    def batch(self, batch: Effect, members: Sequence[tuple[Effect, Effect]]) -> None:
+        """Plan one note for several wishes. Raises ConflictError when another took one of them."""
+        actions = [self._replace(before, after) for before, after in members]
+        actions.append(self._table.put_action(effect_item(batch), "attribute_not_exists(pk)"))
+        self._table.transact(actions)
+
+    def _replace(self, before: Effect, after: Effect) -> Item:
+        put = self._table.put_action(
+            effect_item(after),
+            _UNCHANGED,
+            {":a": before.attempt, ":s": before.state.value},
+        )
+        put["Put"]["ExpressionAttributeNames"] = {"#state": "state"}
+        return put
+
+    def _name_record(self, event: CaseEvent, record: Record) -> Item:
+        return self._table.update_action(
+            f"CASE#{event.case}",
+            "META",
+            "SET record = :record, updated_at = :at",
+            {":record": record.model_dump(), ":at": moment(event.at)},
+            "attribute_exists(pk)",
+        )

@@ -1,0 +1,64 @@
+"""The doorbell: new events on cases, from the table's stream, become planned effects and wake-ups.
+
+The stream may lose, repeat and reorder; the *due* index makes up for it. So a record that fails is logged and left to
+`wake_due`, and the batch never fails: a failing batch would hold up every later event.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from connectors.aws.bells import SqsBells
+from connectors.aws.blobs import Blobs
+from connectors.aws.cases import Cases
+from connectors.aws.config import ConfigStore
+from connectors.aws.settings import Settings
+from connectors.aws.table import Table, unpack
+from connectors.core.case import CaseEvent
+from connectors.core.dispatch import MOST, Dispatcher
+
+logger = Logger()
+
+
+@cache
+def dispatcher() -> Dispatcher:
+    """The dispatcher over this deployment's table and queues."""
+    settings = Settings.read()
+    client = boto3.client("dynamodb")
+    cases = Cases(Table(client, settings.table), Blobs(lambda: boto3.client("s3"), settings.bucket))
+    bells = SqsBells(boto3.client("sqs"), settings.sync_url, settings.notify_url, settings.concurrency)
+    return Dispatcher(cases, ConfigStore(client, settings.table), bells, settings.pace)
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, list[object]]:
+    """A batch of stream records. Always succeeds."""
+    cases: dict[str, list[CaseEvent]] = defaultdict(list)
+    for record in event.get("Records", []):
+        try:
+            if record.get("eventName") != "INSERT":
+                continue
+            happened = CaseEvent.model_validate(unpack(record["dynamodb"]["NewImage"]))
+            cases[happened.case].append(happened)
+        except Exception:
+            logger.exception("a stream record could not be read; wake_due will see to its event")
+    planned = dispatch(cases)
+    logger.info("dispatched", extra={"cases": len(cases), "effects": planned})
+    return {"batchItemFailures": []}
+
+
+def dispatch(cases: dict[str, list[CaseEvent]]) -> int:
+    """Dispatch events, case by case; how many effects were planned. A case that fails is left to `wake_due`."""
+    planned = 0
+    for case, events in cases.items():
+        for start in range(0, len(events), MOST):
+            try:
+                planned += dispatcher().dispatch(events[start : start + MOST], int(time.time() * 1000))
+            except Exception:
+                logger.exception("dispatching failed; wake_due will see to it", extra={"case": case})
+    return planned

@@ -1,0 +1,69 @@
+"""The inbox: a verified delivery becomes mentions, conversations, cases and events in the table.
+
+Plans no effects and calls no vendor. A message that fails is delivered again, the others of its batch are not.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+import connectors
+from connectors.aws.blobs import Blobs
+from connectors.aws.config import ConfigStore
+from connectors.aws.inbox import CHUNK, opened
+from connectors.aws.intake import Intake
+from connectors.aws.settings import Settings
+from connectors.aws.table import Table
+from connectors.core.ingest import Origin, ingest, read
+
+logger = Logger()
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@cache
+def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, Any]:
+    settings = Settings.read()
+    client = boto3.client("dynamodb")
+    blobs = Blobs(lambda: boto3.client("s3"), settings.bucket)
+    intake = Intake(
+        Table(client, settings.table),
+        blobs,
+        now=lambda: int(time.time() * 1000),
+        grace=settings.pace.doorbell,
+        text_days=settings.text_days,
+    )
+    return settings, ConfigStore(client, settings.table), intake, blobs, boto3.client("sqs")
+
+
+def _take_in(record: SQSRecord) -> None:
+    settings, config, intake, blobs, sqs = _adapters()
+    parcel = opened(record.body, blobs.get)
+    source = config.source(parcel.source)
+    if source is None:
+        # Not lost: after its last delivery the message waits in the dead-letter queue, and can be sent again.
+        raise LookupError(f"no source {parcel.source}: it was never deployed, or this deployment is another's")
+    kind = connectors.source(source.connector)
+    receiver = kind(kind.settings_model.model_validate(source.settings))
+    events = read(receiver, source.connector, parcel.delivery)
+    if len(events) > CHUNK and parcel.piece is None:
+        for message in parcel.in_pieces(len(events)):
+            sqs.send_message(QueueUrl=settings.inbox_url, MessageBody=json.dumps(message))
+        logger.info("delivery put back in pieces", extra={"source": parcel.source, "events": len(events)})
+        return
+    if parcel.piece is not None:
+        events = events[slice(*parcel.piece)]
+    counts = ingest(events, Origin(parcel.source, source.connector), parcel.delivery, intake)
+    logger.info("taken in", extra={"source": parcel.source, "events": dict(counts)})
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """A batch of SQS messages to the ids of those that failed."""
+    return process_partial_response(event=event, record_handler=_take_in, processor=processor, context=context)

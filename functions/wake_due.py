@@ -1,0 +1,69 @@
+"""The safety net: each minute, everything that is due is looked at again.
+
+Events that the stream has not dispatched are dispatched here; effects that are parked, unknown, or held by a worker
+that is gone get their worker woken. One invocation per shard of the *due* index, `{"shard": 0}` to `{"shard": 7}`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from functools import cache
+from typing import Any
+
+import boto3
+import dispatch_case
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from connectors.aws.bells import SqsBells
+from connectors.aws.due import Due
+from connectors.aws.settings import Settings
+from connectors.aws.table import Table
+from connectors.core.case import SHARDS, CaseEvent, Effect
+from connectors.core.ledger import look_again
+
+logger = Logger()
+MOST = 1_000
+"""Items that one invocation looks at; the rest is still due a minute later."""
+
+
+@cache
+def _adapters() -> tuple[Settings, Due, SqsBells]:
+    settings = Settings.read()
+    bells = SqsBells(boto3.client("sqs"), settings.sync_url, settings.notify_url, settings.concurrency)
+    return settings, Due(Table(boto3.client("dynamodb"), settings.table)), bells
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Look at one shard, or at all of them where none is named; how much was found and done."""
+    shards = [int(event["shard"])] if "shard" in event else range(SHARDS)
+    found = {"events": 0, "effects": 0, "planned": 0}
+    for shard in shards:
+        for name, count in _look(shard, context).items():
+            found[name] += count
+    logger.info("looked at what is due", extra={"shards": list(shards), **found})
+    return found
+
+
+def _look(shard: int, context: LambdaContext) -> dict[str, int]:
+    settings, due, bells = _adapters()
+    now = int(time.time() * 1000)
+    events: dict[str, list[CaseEvent]] = defaultdict(list)
+    effects: list[Effect] = []
+    for item in due.waiting(shard, now, MOST):
+        if context.get_remaining_time_in_millis() < 10_000:
+            break
+        if item.get("type") == "event":
+            happened = CaseEvent.model_validate(item)
+            events[happened.case].append(happened)
+        elif item.get("type") == "effect":
+            effect = Effect.model_validate(item)
+            effects.append(effect)
+            due.later(item, look_again(effect, now, settings.pace))
+    bells.ring(effects)
+    planned = dispatch_case.dispatch(events)
+    if bells.lost:
+        logger.warning("wake-ups lost; their effects stay due", extra={"lost": bells.lost})
+        bells.lost = 0
+    return {"events": sum(map(len, events.values())), "effects": len(effects), "planned": planned}
