@@ -4,6 +4,8 @@ Run by the Python of the environment that `infra/local/roundup.lock` describes:
 
     serve.py --home DIR --port N --user NAME --password-file FILE [--until-stdin-closes]
 
+Port 0 takes a free one. `--password-file -` reads the password from the first line of standard input.
+
 One JSON line on standard output says `{"ready": true, "base_url": …}`. State stays in DIR, in SQLite with a
 write-ahead log, and survives a kill. It never sends mail: what Roundup would have sent is appended to DIR/mail.txt.
 Anybody may read tickets in a browser; to change one, log in as `admin` with the password in DIR/admin-password.
@@ -17,6 +19,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -51,19 +54,29 @@ LINK_ROW = """<tr tal:condition="python:context.conversation_url">
 def main() -> None:
     options = _options()
     home = Path(options.home).resolve()
-    base_url = f"http://127.0.0.1:{options.port}{PREFIX}/"
+    word = _password(options.password_file)
+    try:
+        listener = socket.create_server(("127.0.0.1", options.port), backlog=128)
+    except OSError as error:
+        sys.exit(f"port {options.port} on 127.0.0.1 cannot be taken ({error.strerror}); choose another --port")
+    base_url = f"http://127.0.0.1:{listener.getsockname()[1]}{PREFIX}/"
     _make(home)
     _configure(home, base_url)
-    _seed(home, options.user, Path(options.password_file).read_text(encoding="utf-8").strip())
-    _serve(home, options.port, base_url, options.until_stdin_closes)
+    _seed(home, options.user, word)
+    _serve(home, listener, base_url, options.until_stdin_closes)
+
+
+def _password(file: str) -> str:
+    word = (sys.stdin.readline() if file == "-" else Path(file).read_text(encoding="utf-8")).strip()
+    return word or sys.exit("the password is empty")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serve a local Roundup tracker.")
     parser.add_argument("--home", required=True, help="the tracker's folder; made when absent")
-    parser.add_argument("--port", required=True, type=int, help="a free port on 127.0.0.1")
+    parser.add_argument("--port", required=True, type=int, help="a port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--user", default="hailback", help="the account that writes over REST")
-    parser.add_argument("--password-file", required=True, help="a file that holds its password")
+    parser.add_argument("--password-file", required=True, help="a file that holds its password; - for standard input")
     parser.add_argument("--until-stdin-closes", action="store_true", help="stop when whoever started it is gone")
     return parser.parse_args()
 
@@ -150,23 +163,16 @@ def _release_locks() -> None:
     back_sqlite.Database.sql_close = roll_back_and_close
 
 
-def _serve(home: Path, port: int, base_url: str, until_stdin_closes: bool) -> None:
+def _serve(home: Path, listener: socket.socket, base_url: str, until_stdin_closes: bool) -> None:
     _release_locks()
     application: Callable[..., Any] = RequestDispatcher(str(home))
-    server = waitress.create_server(
-        application,
-        host="127.0.0.1",
-        port=port,
-        threads=4,
-        url_prefix=PREFIX,
-        ident=None,
-        clear_untrusted_proxy_headers=True,
-    )
+    server = waitress.create_server(application, sockets=[listener], threads=4, url_prefix=PREFIX, ident=None)
     for number in signal.SIGTERM, signal.SIGINT:
         signal.signal(number, lambda *_: os._exit(0))  # each request has its own transaction: nothing to save
     if until_stdin_closes:
         threading.Thread(target=_leave_with_parent, daemon=True).start()
     print(json.dumps({"ready": True, "base_url": base_url, "pid": os.getpid()}), flush=True)
+    sys.stdout = sys.stderr  # Roundup prints its exceptions, and nobody reads the pipe any more
     server.run()
 
 
