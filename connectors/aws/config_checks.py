@@ -1,0 +1,51 @@
+"""Looks at the secrets and topics that a plan names, without reading a secret and without raising."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from connectors.core.plan_grammar import topic_region
+from connectors.core.plan_ports import Sight
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
+
+_MISSING = frozenset({"ResourceNotFoundException", "NotFoundException", "NotFound", "InvalidParameter"})
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "AuthorizationError", "AuthorizationErrorException"})
+
+
+class AwsLookups:
+    """`core.plan_ports.Lookups` on AWS. `sns` gives the client of a region."""
+
+    def __init__(self, secrets: SecretsManagerClient, sns: Callable[[str], SNSClient]) -> None:
+        self._secrets = secrets
+        self._sns = sns
+
+    def secret(self, name: str) -> Sight:
+        """Whether the secret exists; describes it, never reads it."""
+        try:
+            answer = self._secrets.describe_secret(SecretId=name)
+        except (ClientError, BotoCoreError) as error:
+            return _sight(error)
+        return Sight.DELETED if answer.get("DeletedDate") else Sight.FOUND
+
+    def topic(self, arn: str) -> tuple[Sight, int | None]:
+        """Whether the topic exists in its own region, and how many subscriptions are confirmed."""
+        try:
+            attributes = self._sns(topic_region(arn)).get_topic_attributes(TopicArn=arn)["Attributes"]
+        except (ClientError, BotoCoreError) as error:
+            return _sight(error), None
+        confirmed = attributes.get("SubscriptionsConfirmed")
+        return Sight.FOUND, int(confirmed) if confirmed is not None and confirmed.isdigit() else None
+
+
+def _sight(error: Exception) -> Sight:
+    """Time-outs and refused connections carry no answer; an answer of another kind is no verdict either."""
+    code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
+    if code in _MISSING:
+        return Sight.MISSING
+    return Sight.DENIED if code in _DENIED else Sight.UNREACHABLE

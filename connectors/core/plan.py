@@ -1,0 +1,101 @@
+"""The plan that is in force: which mention goes to which system of record, and who is told.
+
+These are the compiled documents, immutable and named by the hash of what they say. How administrators write them is in
+`plan_grammar`; how they come into force is in `plan_configure`. Pure: no AWS, no vendor, no environment.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.core.identity import digest
+from connectors.core.models import Mention
+
+
+def canonical(document: object) -> str:
+    """One spelling of a JSON document: sorted keys, no blanks, ASCII only (so bytes and characters count the same)."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def version_of(kind: str, document: object) -> str:
+    """The name of an immutable document: 26 characters of a hash over its kind and its canonical JSON."""
+    return digest(kind, canonical(document), length=26)
+
+
+class _Document(BaseModel):
+    # Forbids what it does not know: a route with an unread condition would otherwise catch everything.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Config(_Document):
+    id: str
+    connector: str
+    secret: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    hash: str
+
+
+class SourceConfig(_Config):
+    """One place where people talk, as deployed.
+
+    `id` is `stack/logicalId`; `secret` is the name without `/verification` or `/credentials`; `settings` fits the
+    connector's `settings_model` (`model_validate(config.settings)`).
+    """
+
+    @classmethod
+    def of(cls, name: str, connector: str, secret: str, settings: dict[str, Any]) -> SourceConfig:
+        """The document with its hash filled in. `name` is the id."""
+        said: dict[str, Any] = {"connector": connector, "secret": secret, "settings": settings}
+        return cls(id=name, hash=version_of("source", said), **said)
+
+
+class SystemConfig(_Config):
+    """One system of record, as deployed. Fields as for `SourceConfig`."""
+
+    @classmethod
+    def of(cls, name: str, connector: str, secret: str, settings: dict[str, Any]) -> SystemConfig:
+        """The document with its hash filled in. `name` is the id."""
+        said: dict[str, Any] = {"connector": connector, "secret": secret, "settings": settings}
+        return cls(id=name, hash=version_of("system", said), **said)
+
+
+class Route(_Document):
+    """One line of the plan. `systems` are ids, the first that takes the case wins; `topics` are ARNs, likewise."""
+
+    name: str
+    systems: tuple[str, ...]
+    topics: tuple[str, ...]
+
+
+class Plan(_Document):
+    """A compiled plan: ordered routes, and the exact systems that they name."""
+
+    version: str
+    routes: tuple[Route, ...] = Field(min_length=1)
+    systems: dict[str, SystemConfig]
+
+    @classmethod
+    def of(cls, routes: tuple[Route, ...], systems: dict[str, SystemConfig]) -> Plan:
+        """Compile: keep the systems that are named, and name the result. Raises KeyError for a missing system."""
+        used = {name: systems[name] for route in routes for name in route.systems}
+        body = {
+            "routes": [route.model_dump(mode="json") for route in routes],
+            "systems": {name: system.model_dump(mode="json") for name, system in used.items()},
+        }
+        return cls(version=version_of("plan", body), routes=routes, systems=used)
+
+    def route(self, mention: Mention | None) -> Route:
+        """The first route that takes this mention. The last route is the catch-all, so there always is one."""
+        del mention  # the catch-all asks for nothing
+        return self.routes[-1]
+
+    def uses(self, name: str) -> bool:
+        """Whether a route names this system."""
+        return name in self.systems
+
+    def with_system(self, system: SystemConfig) -> Plan:
+        """The same routes over a changed system: another version, unless nothing changed."""
+        return Plan.of(self.routes, {**self.systems, system.id: system})

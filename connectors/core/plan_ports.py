@@ -1,0 +1,150 @@
+"""What bringing a plan into force needs from outside: a store, look-ups, and the words for what passes between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from connectors.core.plan import Plan, SourceConfig, SystemConfig
+
+Kind = Literal["source", "system", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRequest:
+    """One request of CloudFormation about one custom resource.
+
+    `kind` is the resource's type as written (`Custom::Plan`). `properties` and `old_properties` are untrusted.
+    """
+
+    action: str
+    kind: str
+    request_id: str
+    stack_id: str
+    logical_id: str
+    physical_id: str
+    properties: Mapping[str, object]
+    old_properties: Mapping[str, object]
+
+    @property
+    def resource(self) -> str:
+        """`stack/logicalId`: the same for the resource's whole life."""
+        stack = self.stack_id.split("/")
+        return f"{stack[1] if len(stack) > 1 else self.stack_id}/{self.logical_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a request came to. `findings` is empty on success; `data` is what `!GetAtt` can read."""
+
+    physical_id: str
+    findings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Which version of a resource is in force.
+
+    `ticket` orders the requests for one resource; `revision` grows with every write and is what races are decided by;
+    a pointer that was never written has revision 0. `checked` stands for the property `Revision` under which the
+    resource was last accepted. `deleted_at` is in ISO 8601, or None.
+    """
+
+    kind: Kind
+    id: str
+    version: str = ""
+    stack_id: str = ""
+    ticket: int = 0
+    revision: int = 0
+    checked: str = ""
+    deleted_at: str | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.revision > 0 and self.deleted_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A request that was seen: its place in the order of its resource's requests, and its outcome if it has one."""
+
+    ticket: int
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one request writes, all or nothing. `moves` are the new pointers, `holds` those that may not have moved."""
+
+    request_id: str
+    outcome: Outcome
+    moves: tuple[Pointer, ...]
+    holds: tuple[Pointer, ...] = ()
+    config: SourceConfig | SystemConfig | None = None
+    plan: Plan | None = None
+
+
+class Store(Protocol):
+    """The table, as `configure_stack` needs it. Reads are consistent and never cached."""
+
+    def begin(self, request_id: str, resource: str) -> Begun:
+        """Note a request the first time that it is seen; say what became of it if it was seen before."""
+        ...
+
+    def settle(self, request_id: str, outcome: Outcome) -> Outcome:
+        """Keep the outcome of a request that changed nothing; the kept one where there already is one."""
+        ...
+
+    def pointer(self, name: str) -> Pointer | None:
+        """A source's or system's pointer, by id; None for what never existed."""
+        ...
+
+    def plan_pointer(self) -> Pointer | None:
+        """The plan's pointer; None where there never was a plan."""
+        ...
+
+    def stored_system(self, name: str, version: str) -> SystemConfig | None:
+        """An immutable version of a system."""
+        ...
+
+    def knows(self, document: SourceConfig | SystemConfig | Plan) -> bool:
+        """Whether this very version was written before."""
+        ...
+
+    def plan(self, version: str) -> Plan | None:
+        """An immutable compiled plan."""
+        ...
+
+    def commit(self, change: Change) -> None:
+        """Write the documents, then the pointers and the outcome in one transaction. Raises `ConflictError`."""
+        ...
+
+
+class Sight(StrEnum):
+    """What a look at a resource showed."""
+
+    FOUND = "found"
+    MISSING = "missing"
+    DELETED = "deleted"
+    DENIED = "denied"
+    UNREACHABLE = "unreachable"
+
+
+class Lookups(Protocol):
+    """Looks at what a document names. Describes secrets; never reads one. Never raises."""
+
+    def secret(self, name: str) -> Sight:
+        """Whether the secret exists; `DELETED` where it is scheduled for deletion."""
+        ...
+
+    def topic(self, arn: str) -> tuple[Sight, int | None]:
+        """Whether the topic exists, and its confirmed subscriptions where that is known."""
+        ...

@@ -1,0 +1,89 @@
+"""The administrators' door: CloudFormation asks that a source, a system or a plan be created, changed or deleted.
+
+Whatever happens, CloudFormation is told; a stack that hears nothing waits until its ServiceTimeout. The event carries
+a pre-signed address and is never logged.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+import boto3
+import urllib3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+import connectors
+from connectors.aws.cloudformation import answer, read_request, send
+from connectors.aws.config import ConfigStore
+from connectors.aws.config_checks import AwsLookups
+from connectors.core.plan_configure import Machine, configure
+from connectors.core.plan_grammar import Catalogue, Grants
+from connectors.core.plan_ports import Outcome, ResourceRequest
+
+logger = Logger(service="configure_stack")
+
+
+def handler(event: dict[str, Any], context: Any) -> None:
+    """Carry out one request and answer it. Raises AnswerError, so that Lambda delivers it again."""
+    url = event.get("ResponseURL")
+    if not isinstance(url, str):
+        logger.error("not a request of CloudFormation: it has no ResponseURL")
+        return
+    request = read_request(event)
+    where = f"log stream {context.log_stream_name} of {context.log_group_name}"
+    outcome = _carry_out(request, where)
+    logger.info(
+        "answered",
+        extra={
+            "resource": request.resource,
+            "action": request.action,
+            "ok": outcome.ok,
+            "findings": outcome.findings,
+            "warnings": outcome.warnings,
+        },
+    )
+    send(urllib3.PoolManager(), url, answer(request, outcome, f"see {where}."))
+
+
+def _carry_out(request: ResourceRequest, where: str) -> Outcome:
+    try:
+        machine = _machine()
+        try:
+            return configure(request, machine)
+        except Exception as error:  # every request is answered
+            logger.exception("failed", extra={"resource": request.resource})
+            return machine.store.settle(request.request_id, _broken(request, error, where))
+    except Exception as error:  # even where the table cannot be reached
+        logger.exception("failed", extra={"resource": request.resource})
+        return _broken(request, error, where)
+
+
+def _broken(request: ResourceRequest, error: Exception, where: str) -> Outcome:
+    what = type(error).__name__
+    if isinstance(error, ClientError):
+        what = f"{error.operation_name} answered {error.response['Error'].get('Code', 'an error')}"
+    sentence = f"{request.logical_id}: Hailback itself failed ({what}). Deploy again; details are in {where}."
+    return Outcome(request.physical_id or request.resource, (sentence,))
+
+
+@cache
+def _machine() -> Machine:
+    quick = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+
+    @cache
+    def sns(region: str) -> Any:
+        return boto3.client("sns", region_name=region, config=quick)
+
+    return Machine(
+        store=ConfigStore(boto3.client("dynamodb", config=quick), os.environ["TABLE_NAME"]),
+        lookups=AwsLookups(boto3.client("secretsmanager", config=quick), sns),
+        sources=Catalogue(tuple(connectors.SOURCES), lambda name: connectors.source(name).settings_model),
+        systems=Catalogue(tuple(connectors.SYSTEMS), lambda name: connectors.system(name).settings_model),
+        grants=Grants(os.environ["SECRETS_PREFIX"], os.environ["TOPICS_PREFIX"]),
+        public_url=os.environ["PUBLIC_URL"].rstrip("/"),
+        salt=os.environ["WEBHOOK_SALT"],
+    )
