@@ -50,7 +50,7 @@ def _take_in(record: SQSRecord) -> None:
     if source is None:
         # Not lost: after its last delivery the message waits in the dead-letter queue, and can be sent again.
         raise LookupError(f"no source {parcel.source}: it was never deployed, or this deployment is another's")
-    kind = connectors.source(source.connector)
+    kind: Any = connectors.source(source.connector)
     receiver = kind(kind.settings_model.model_validate(source.settings))
     events = read(receiver, source.connector, parcel.delivery)
     if len(events) > CHUNK and parcel.piece is None:

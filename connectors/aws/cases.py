@@ -102,8 +102,9 @@ class Cases:
         for text in self._table.query(pk, "TEXT#", newest=True, limit=1):
             if "body" in text:
                 return meta, Mention.model_validate_json(expand(text["body"]))
-            kept = json.loads(expand(self._blobs.get(text["blob"])))
-            return meta, Mention.model_validate(kept["body"])
+            if "blob" in text:
+                kept = json.loads(expand(self._blobs.get(text["blob"])))
+                return meta, Mention.model_validate(kept["body"])
         return meta, None
 
     def post(self, mention: str) -> Post | None:

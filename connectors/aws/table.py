@@ -59,7 +59,7 @@ def _plain(value: Any) -> Any:
         case list():
             return [_plain(inner) for inner in value]
         case Binary():
-            return bytes(value.value)
+            return bytes(value)  # type: ignore[call-overload]
         case _ if hasattr(value, "as_integer_ratio") and not isinstance(value, int | float):
             return int(value) if value == value.to_integral_value() else float(value)
         case _:
@@ -149,10 +149,6 @@ class Table:
             given["ExpressionAttributeNames"] = dict(names)
         self._call(self.client.update_item, Key=_key(pk, sk), UpdateExpression=expression, **given)
 
-    def delete(self, pk: str, sk: str) -> None:
-        """Remove an item, if it is there."""
-        self._call(self.client.delete_item, Key=_key(pk, sk))
-
     def transact(self, actions: Sequence[Any]) -> None:
         """All of these or none. Raises ConflictError where a condition does not hold."""
         self._retry(partial(self.client.transact_write_items, TransactItems=list(actions)))
@@ -180,10 +176,6 @@ class Table:
         if values:
             given["ExpressionAttributeValues"] = pack(values)
         return {"Update": {"TableName": self.name, "Key": _key(pk, sk), "UpdateExpression": expression, **given}}
-
-    def delete_action(self, pk: str, sk: str) -> Item:
-        """A removal, as part of a transaction."""
-        return {"Delete": {"TableName": self.name, "Key": _key(pk, sk)}}
 
     def _pages(self, limit: int | None, **request: Any) -> Iterator[Item]:
         left = limit

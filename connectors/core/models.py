@@ -92,7 +92,7 @@ class Deletion(_Frozen):
 
 
 class Unsupported(_Frozen):
-    """An event we do not act on: counted and acknowledged. `keep_raw` is False where its content is not ours to keep."""
+    """An event we do not act on: counted and acknowledged. `keep_raw`: False where its content is not ours to keep."""
 
     type: Literal["unsupported"] = "unsupported"
     connector: str
