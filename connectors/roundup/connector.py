@@ -1,0 +1,238 @@
+"""Roundup as a system of record: each case one issue, each note one message on it.
+
+Exactly once rests on three things. A single-use address (*post once exactly*) is reserved and kept in the ledger
+before it is used. `external_id` says afterwards whether the write happened. A message is created first and added to
+its issue second; whoever finds it unattached adds it.
+https://www.roundup-tracker.org/docs/rest.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import time
+from base64 import b64encode
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote, urlsplit
+
+from pydantic import BaseModel
+
+from connectors.core.errors import (
+    MisconfiguredError,
+    RejectedError,
+    RemoteError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from connectors.core.ports import CaseDraft, NoteDraft, Reference, Tier
+from connectors.http import HttpClient, Response
+from connectors.roundup import payloads
+from connectors.roundup.settings import RoundupCredentials, RoundupSystem
+
+Class = Literal["issue", "msg"]
+CLASSES: Mapping[str, Class] = {"record": "issue", "note": "msg"}
+PERMIT_LIFE = 3600
+"""Seconds that a single-use address stays valid: the most that Roundup grants."""
+_TOKEN = re.compile(r"/@poe/([\w.~-]+)$")
+_PAUSES = (0.0, 0.1, 0.3, 0.6)
+
+
+class Roundup:
+    """One tracker. Holds no state but its settings, credentials and client; safe to share between threads."""
+
+    settings_model: ClassVar[type[BaseModel]] = RoundupSystem
+    credentials_model: ClassVar[type[BaseModel]] = RoundupCredentials
+    tier: ClassVar[Tier] = Tier.KEY
+    settle: ClassVar[float] = 0
+
+    def __init__(self, settings: RoundupSystem, credentials: RoundupCredentials, http: HttpClient) -> None:
+        self._settings = settings
+        self._username = credentials.username
+        self._http = http
+        root = urlsplit(settings.base_url)
+        self._host = root.hostname or ""
+        pair = f"{credentials.username}:{credentials.password.get_secret_value()}".encode()
+        self._headers = {  # Roundup refuses a write whose origin is not its own, as a guard against forged forms
+            "Authorization": f"Basic {b64encode(pair).decode('ascii')}",
+            "Origin": f"{root.scheme}://{root.netloc}",
+            "Referer": settings.base_url,
+            "X-Requested-With": "rest",
+        }
+
+    def reserve(self, kind: str) -> str:
+        """A single-use address for one `record` or `note`, valid for an hour. Relative to the tracker's root."""
+        name = CLASSES[kind]
+        path = f"rest/data/{name}/@poe"
+        answer = self._data(self._call("POST", path, json={"lifetime": PERMIT_LIFE}, safe=True))
+        token = _TOKEN.search(str(answer.get("link", "")))
+        if token is None:
+            raise UnavailableError(f"Roundup at {self._host} gave no single-use address; nothing was changed")
+        return f"{path}/{token[1]}"
+
+    def upsert(self, case: CaseDraft, key: str, permit: str | None) -> Reference:
+        """Open the issue, or return the one that carries `key`.
+
+        Raises UnknownOutcomeError where the permit is spent and no issue shows: another worker may be about to commit.
+        If `find` still says None after that, reserve a fresh permit.
+        """
+        return self._reference(self._create("issue", payloads.issue(case, key, self._settings), key, permit))
+
+    def find(self, key: str) -> Reference | None:
+        """The issue that carries `key`; one that was retired is not found."""
+        found = self._ids("issue", key)
+        return self._reference(found[0]) if found else None
+
+    def add_note(self, reference: Reference, note: NoteDraft, key: str, permit: str | None) -> str:
+        """Append a message to the issue; its designator (`msg7`).
+
+        Once the message exists, every failure but the issue's refusal is an UnknownOutcomeError: `find_note` completes
+        it, and a new message would be a second one.
+        """
+        message = self._create("msg", payloads.message(note, key, self._username), key, permit)
+        try:
+            self._attach(reference, message)
+        except UnavailableError as error:
+            raise UnknownOutcomeError(f"{error}; the note is written but not yet on {reference.id}") from None
+        return f"msg{message}"
+
+    def find_note(self, reference: Reference, key: str) -> str | None:
+        """The message that carries `key`, added to the issue if a write broke off before that."""
+        found = self._ids("msg", key)
+        if not found:
+            return None
+        self._attach(reference, found[0])
+        return f"msg{found[0]}"
+
+    def _create(self, name: Class, fields: Mapping[str, object], key: str, permit: str | None) -> str:
+        """The id of the new item, or of the one that has the key already."""
+        if permit is None:
+            if found := self._ids(name, key):
+                return found[0]
+            permit = self.reserve("record" if name == "issue" else "note")
+        if not permit.startswith(f"rest/data/{name}/@poe/"):
+            raise MisconfiguredError("this permit was not reserved for this kind of write")
+        answer = self._call("POST", permit, json=fields, handled={400})
+        if answer.status == 400:
+            return self._after_refusal(name, key, answer)
+        created = self._data(answer).get("id")
+        if not str(created).isdecimal():
+            raise UnknownOutcomeError(f"Roundup at {self._host} created something without saying its id")
+        return self._settle_twins(name, key, str(created))
+
+    def _after_refusal(self, name: Class, key: str, answer: Response) -> str:
+        """The item with this key, where a spent permit or a failure inside Roundup leaves that open."""
+        words = self._words(answer)
+        if not (payloads.permit_spent(words) or payloads.failed_inside(words)):
+            raise self._refused(words)
+        for pause in _PAUSES:  # a permit is spent a moment before its item is committed
+            time.sleep(pause)
+            if found := self._ids(name, key):
+                return found[0]
+        raise UnknownOutcomeError(f"Roundup at {self._host} refused a single-use address, and no {name} has the key")
+
+    def _settle_twins(self, name: Class, key: str, mine: str) -> str:
+        """Roundup checks a permit and spends it in two steps, so two simultaneous writes can both pass.
+
+        The lower id stays; a later one of ours is retired. An error here leaves what was created as it is.
+        """
+        with contextlib.suppress(RemoteError):
+            found = self._ids(name, key)
+            if mine in found and found[0] != mine:
+                path = f"rest/data/{name}/{mine}"
+                tag = str(self._data(self._call("GET", path)).get("@etag", ""))
+                self._call("DELETE", path, headers={"If-Match": tag})
+                return found[0]
+        return mine
+
+    def _attach(self, reference: Reference, message: str) -> None:
+        """Add a message to the issue's list, unless it is there. Repeatable; gives way to others who edit the issue."""
+        path = f"rest/data/issue/{_number(reference)}"
+        for attempt in range(8):
+            if attempt:
+                time.sleep(random.uniform(0.02, 0.1) * attempt)  # noqa: S311 - not for secrecy
+            shown = self._call("GET", f"{path}?@fields=messages&@verbose=0", handled={404})
+            if shown.status == 404:
+                raise RejectedError(f"Roundup at {self._host} has no {reference.id} any more")
+            issue = self._data(shown)
+            if message in (issue.get("attributes") or {}).get("messages", []):
+                return
+            change = {"@op": "add", "messages": [message]}
+            tag = {"If-Match": str(issue.get("@etag", ""))}
+            done = self._call("PATCH", path, json=change, headers=tag, handled={400, 409, 412}, safe=True)
+            if done.status == 200:
+                return
+            words = self._words(done)
+            if done.status == 409:
+                raise RejectedError(f"Roundup at {self._host} takes no note on {reference.id}: was it retired?")
+            if done.status == 400 and not payloads.failed_inside(words):
+                raise self._refused(words)
+        raise UnavailableError(f"Roundup at {self._host} would not add a note to {reference.id}; see the tracker's log")
+
+    def _ids(self, name: Class, key: str) -> list[str]:
+        """Ids of the items that carry the key, lowest first; retired ones are not among them."""
+        path = f"rest/data/{name}?external_id:={quote(key, safe='')}&@fields=external_id"
+        answer = self._call("GET", path, handled={400})
+        if answer.status == 400:
+            words = self._words(answer)
+            if payloads.failed_inside(words):
+                raise UnavailableError(f"Roundup at {self._host} failed inside; see the tracker's log")
+            raise self._refused(words)
+        rows = self._data(answer).get("collection") or []
+        return sorted((str(row["id"]) for row in rows if row.get("external_id") == key), key=int)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        handled: Collection[int] = (),
+        **options: Any,
+    ) -> Response:
+        """One request to the tracker. A 404 that is not `handled`, or not Roundup's, means: no REST interface there."""
+        sent = self._headers | dict(headers or {})
+        url = self._settings.base_url + path
+        answer = self._http.request(method, url, headers=sent, handled={404, *handled}, **options)
+        roundups_own = "json" in answer.headers.get("content-type", "")
+        if answer.status == 404 and not (404 in handled and roundups_own):
+            raise MisconfiguredError(
+                f"{self._host} answered 404: no REST interface is under BaseUrl; check BaseUrl, and enable_rest in the "
+                "tracker's config.ini"
+            )
+        return answer
+
+    def _data(self, answer: Response) -> dict[str, Any]:
+        if answer.safe and answer.headers.get("content-type", "").startswith("text/html"):
+            raise MisconfiguredError(
+                f"{self._host} shows a web page instead of its REST interface; check BaseUrl, and enable_rest in the "
+                "tracker's config.ini"
+            )
+        body = answer.json()
+        data = body.get("data") if isinstance(body, dict) else None
+        if isinstance(data, dict):
+            return data
+        kind = UnavailableError if answer.safe else UnknownOutcomeError
+        raise kind(f"{self._host} answered with JSON that is not Roundup's; check BaseUrl")
+
+    def _words(self, answer: Response) -> str:
+        try:
+            return payloads.said(answer.json())
+        except RemoteError:
+            return ""
+
+    def _refused(self, words: str) -> RemoteError:
+        remedy = payloads.misconfiguration(words)
+        if remedy:
+            return MisconfiguredError(f"Roundup at {self._host} answered 400: {remedy}")
+        return RejectedError(f"Roundup at {self._host} answered 400: it refuses this content")
+
+    def _reference(self, number: str) -> Reference:
+        return Reference(id=f"issue{number}", url=f"{self._settings.base_url}issue{number}")
+
+
+def _number(reference: Reference) -> str:
+    number = reference.id.removeprefix("issue")
+    if not number.isdecimal():
+        raise RejectedError("this reference is not an issue of a Roundup tracker")
+    return number

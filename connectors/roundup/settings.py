@@ -1,0 +1,53 @@
+"""What an administrator writes in a `Custom::System` whose connector is `roundup`, and what its secret holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+
+def _root(value: str) -> str:
+    text = value.strip()
+    example = "write the tracker's own root, such as https://tracker.example.com/support/"
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"this is not a URL; {example}") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isascii() or len(text.split()) != 1:
+        raise ValueError(f"this is not a web address; {example}")
+    if "@" in parts.netloc:
+        raise ValueError("an address carries no user name or password; they belong in the secret")
+    if parts.query or parts.fragment or "?" in text or "#" in text:
+        raise ValueError(f"leave out what follows ? or #; {example}")
+    if parts.path.rstrip("/").endswith("/rest"):
+        raise ValueError(f"leave out /rest; {example}")
+    return text.rstrip("/") + "/"
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty; leave the field out instead")
+    return value.strip()
+
+
+class RoundupSystem(BaseModel):
+    """One tracker. `BaseUrl` is its root, the same as `web` in the tracker's `config.ini`. `Priority` and `Status` are
+    names in that tracker, given to each new issue; without them the tracker decides."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    base_url: Annotated[str, AfterValidator(_root)] = Field(alias="BaseUrl")
+    priority: Annotated[str, AfterValidator(_filled)] | None = Field(default=None, alias="Priority")
+    status: Annotated[str, AfterValidator(_filled)] | None = Field(default=None, alias="Status")
+
+
+class RoundupCredentials(BaseModel):
+    """The secret: `{"username": …, "password": …}`, an account with the permissions that README.md lists."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    username: str = Field(min_length=1)
+    password: SecretStr = Field(min_length=1)
