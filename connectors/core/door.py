@@ -135,7 +135,7 @@ def _refuse_constant(name: str) -> object:
 
 
 def _deeper_than(value: object, limit: int) -> bool:
-    layer = [value]
+    layer = [value] if isinstance(value, dict | list) else []
     for _ in range(limit):
         layer = [
             child

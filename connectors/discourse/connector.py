@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import BaseModel
 
 from connectors.core.delivery import Delivery
 from connectors.core.door import read_json
@@ -12,11 +14,14 @@ from connectors.discourse.payloads import Envelope, Event, clean, infer_event, r
 from connectors.discourse.settings import AnyForum, DiscourseSource
 from connectors.discourse.site import Site, read_site
 
+if TYPE_CHECKING:
+    from connectors.core.ports import Receiver
+
 
 class Discourse:
     """One forum; satisfies `Receiver`."""
 
-    settings_model: ClassVar[type[DiscourseSource]] = DiscourseSource
+    settings_model: ClassVar[type[BaseModel]] = DiscourseSource
 
     def __init__(self, settings: AnyForum) -> None:
         self._site = read_site(settings.base_url, "BaseUrl") if settings.base_url else None
@@ -62,3 +67,7 @@ def _order(delivery: Delivery) -> int:
     """Discourse numbers its deliveries, all webhooks of a forum together."""
     number = delivery.headers.get("x-discourse-event-id", "").strip()
     return int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else delivery.received_at
+
+
+if TYPE_CHECKING:
+    _SATISFIES: type[Receiver] = Discourse
