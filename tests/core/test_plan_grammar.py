@@ -99,8 +99,10 @@ def test_every_remedy_is_a_sentence(field: str) -> None:
 
 def test_a_second_route_is_refused() -> None:
     assert plan({"Routes": [ROUTE, {**ROUTE, "Name": "b"}, {**ROUTE, "Name": "c"}]}) == [
-        "Routes[1]: a second route is not built yet (3 are written). "
-        "Keep one route, the catch-all that takes every mention."
+        (
+            "Routes[1]: a second route is not built yet (3 are written). "
+            "Keep one route, the catch-all that takes every mention."
+        )
     ]
 
 
@@ -145,8 +147,10 @@ def test_an_unknown_field_is_told_which_there_are() -> None:
 def test_a_password_in_a_template_is_refused_and_never_repeated() -> None:
     said = source({**FORUM, "AdminPassword": "hunter2"})
     assert said == [
-        "AdminPassword: is not a field. "
-        "Never write secrets into a template; keep them in Secrets Manager and name them in Secret."
+        (
+            "AdminPassword: is not a field. "
+            "Never write secrets into a template; keep them in Secrets Manager and name them in Secret."
+        )
     ]
     said = source({**FORUM, "BaseUrl": "https://admin:hunter2@forum.example"})
     assert said == ["BaseUrl: carries a user name or password. Leave that out; secrets belong in Secrets Manager."]
@@ -163,8 +167,10 @@ def test_a_password_in_a_template_is_refused_and_never_repeated() -> None:
         (
             "Secret",
             "other/forum",
-            "Secret: 'other/forum' is outside the names that Hailback was granted, hailback/*. "
-            "Rename the secret, or deploy Hailback with another SecretsPrefix.",
+            (
+                "Secret: 'other/forum' is outside the names that Hailback was granted, hailback/*. "
+                "Rename the secret, or deploy Hailback with another SecretsPrefix."
+            ),
         ),
         (
             "Secret",
@@ -223,8 +229,10 @@ def test_a_number_that_is_none() -> None:
         ),
         (
             {"Notify": ["arn:aws:sns:eu-west-1:123456789012:pager"]},
-            "Routes[0].Notify[0]: topic 'pager' is outside the names that Hailback was granted, hailback-*. "
-            "Rename the topic, or deploy Hailback with another TopicsPrefix.",
+            (
+                "Routes[0].Notify[0]: topic 'pager' is outside the names that Hailback was granted, hailback-*. "
+                "Rename the topic, or deploy Hailback with another TopicsPrefix."
+            ),
         ),
         (
             {"Notify": [TOPIC + ".fifo"]},

@@ -1,0 +1,84 @@
+"""Looking at secrets and topics: there, missing, denied and out of reach are four different things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ConnectTimeoutError
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from connectors.aws.config_checks import AwsLookups
+from connectors.core.plan_ports import Sight
+from tests.core.plan_world import TOPIC
+
+
+@pytest.fixture
+def lookups(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsLookups]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        secrets = boto3.client("secretsmanager", region_name="eu-west-1")
+        yield AwsLookups(secrets, lambda region: boto3.client("sns", region_name=region))
+
+
+def test_a_secret_is_there_or_missing_or_dying(lookups: AwsLookups) -> None:
+    secrets = boto3.client("secretsmanager", region_name="eu-west-1")
+    secrets.create_secret(Name="hailback/forum/verification", SecretString="s")
+    secrets.create_secret(Name="hailback/old/verification", SecretString="s")
+    secrets.delete_secret(SecretId="hailback/old/verification", RecoveryWindowInDays=7)
+    assert lookups.secret("hailback/forum/verification") is Sight.FOUND
+    assert lookups.secret("hailback/none/verification") is Sight.MISSING
+    assert lookups.secret("hailback/old/verification") is Sight.DELETED
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1"])
+def test_a_topic_is_looked_for_in_its_own_region(lookups: AwsLookups, region: str) -> None:
+    sns = boto3.client("sns", region_name=region)
+    arn = sns.create_topic(Name="hailback-care")["TopicArn"]
+    assert lookups.topic(arn) == (Sight.FOUND, 0)
+    assert lookups.topic(arn + "-gone") == (Sight.MISSING, None)
+
+
+@pytest.mark.parametrize(("attributes", "confirmed"), [({"SubscriptionsConfirmed": "3"}, 3), ({}, None)])
+def test_confirmed_subscriptions_are_counted_where_sns_tells(attributes: dict[str, str], confirmed: int | None) -> None:
+    sns = boto3.client("sns", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(sns) as stub:
+        stub.add_response("get_topic_attributes", {"Attributes": attributes})
+        assert AwsLookups(None, lambda region: sns).topic(TOPIC) == (Sight.FOUND, confirmed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "sight"),
+    [
+        ("AuthorizationError", Sight.DENIED),
+        ("AuthorizationErrorException", Sight.DENIED),
+        ("NotFound", Sight.MISSING),
+        ("NotFoundException", Sight.MISSING),
+        ("InternalError", Sight.UNREACHABLE),
+        ("Throttling", Sight.UNREACHABLE),
+    ],
+)
+def test_what_sns_says_is_told_apart(code: str, sight: Sight) -> None:
+    sns = boto3.client("sns", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(sns) as stub:
+        stub.add_client_error("get_topic_attributes", code)
+        assert AwsLookups(None, lambda region: sns).topic(TOPIC) == (sight, None)  # type: ignore[arg-type]
+
+
+def test_a_denied_secret() -> None:
+    secrets = boto3.client("secretsmanager", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(secrets) as stub:
+        stub.add_client_error("describe_secret", "AccessDeniedException")
+        assert AwsLookups(secrets, lambda region: None).secret("x") is Sight.DENIED  # type: ignore[arg-type,return-value]
+
+
+def test_a_region_out_of_reach() -> None:
+    class Silent:
+        def get_topic_attributes(self, **_: Any) -> Any:
+            raise ConnectTimeoutError(endpoint_url="https://sns.example")
+
+    assert AwsLookups(None, lambda region: Silent()).topic(TOPIC) == (Sight.UNREACHABLE, None)  # type: ignore[arg-type,return-value]

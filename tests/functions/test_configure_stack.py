@@ -1,0 +1,126 @@
+"""The administrators' door as CloudFormation sees it: every request is answered, whatever happens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from connectors.aws.config import ConfigStore
+from functions import configure_stack
+from tests.core.plan_table import table
+from tests.core.plan_world import stack_id
+
+CONTEXT = SimpleNamespace(log_stream_name="stream", log_group_name="group")
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """The machine deployed on moto, with its secrets and a topic; the answers that were put."""
+    for name, value in {
+        "TABLE_NAME": "hailback",
+        "PUBLIC_URL": "https://api.example/",
+        "WEBHOOK_SALT": "salt",
+        "SECRETS_PREFIX": "hailback/",
+        "TOPICS_PREFIX": "hailback-",
+    }.items():
+        monkeypatch.setenv(name, value)
+    put: list[dict[str, Any]] = []
+    monkeypatch.setattr(configure_stack, "send", lambda http, url, document: put.append(json.loads(document)))
+    configure_stack._machine.cache_clear()
+    with table():
+        secrets = boto3.client("secretsmanager")
+        for name in ("hailback/forum/verification", "hailback/tracker/credentials"):
+            secrets.create_secret(Name=name, SecretString="very-secret")
+        boto3.client("sns").create_topic(Name="hailback-care")
+        yield put
+    configure_stack._machine.cache_clear()
+
+
+def event(action: str, kind: str, name: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "RequestType": action,
+        "ResourceType": f"Custom::{kind}",
+        "RequestId": f"{action}-{kind}-{name}-{len(str(properties))}",
+        "StackId": stack_id(),
+        "LogicalResourceId": name,
+        "ResponseURL": "https://answers.example/?signature=pre-signed",
+        "ResourceProperties": {"ServiceToken": "arn", "ServiceTimeout": "120", **properties},
+        **more,
+    }
+
+
+FORUM = {"Connector": "discourse", "Secret": "hailback/forum", "BaseUrl": "https://forum.example"}
+
+
+def test_the_real_connectors_deploy_and_the_plan_is_in_force(answers: list[dict[str, Any]]) -> None:
+    system = {"Connector": "roundup", "Secret": "hailback/tracker", "BaseUrl": "https://tracker.example/support/"}
+    topic = "arn:aws:sns:eu-west-1:123456789012:hailback-care"
+    plan = {"Routes": [{"Name": "everything-else", "Case": ["routes/Tracker"], "Notify": [topic]}]}
+    configure_stack.handler(event("Create", "Source", "Forum", FORUM), CONTEXT)
+    configure_stack.handler(event("Create", "System", "Tracker", system), CONTEXT)
+    configure_stack.handler(event("Create", "Plan", "Plan", plan), CONTEXT)
+    assert [(one["Status"], one.get("Reason")) for one in answers] == [("SUCCESS", None)] * 3
+    assert answers[0]["Data"]["WebhookUrl"].startswith("https://api.example/discourse/")
+    assert "no confirmed subscription" in answers[2]["Data"]["Warnings"]
+    active = ConfigStore(boto3.client("dynamodb"), "hailback").active_plan()
+    assert active is not None
+    assert active.version == answers[2]["Data"]["Version"]
+
+
+def test_a_mistake_is_answered_with_its_field_and_remedy(answers: list[dict[str, Any]]) -> None:
+    configure_stack.handler(event("Create", "Source", "Forum", {**FORUM, "Poll": "5m"}), CONTEXT)
+    assert answers[0]["Status"] == "FAILED"
+    assert answers[0]["Reason"] == "Poll: is not built yet. Remove it; until then posts come in by webhook only."
+    assert answers[0]["PhysicalResourceId"] == "routes/Forum"
+
+
+def test_a_missing_secret_is_answered_so(answers: list[dict[str, Any]]) -> None:
+    configure_stack.handler(event("Create", "Source", "Forum", {**FORUM, "Secret": "hailback/none"}), CONTEXT)
+    assert answers[0]["Reason"].startswith("Secret: secret 'hailback/none/verification' does not exist.")
+
+
+def test_our_own_failure_is_answered_without_a_trace(answers: list[dict[str, Any]], monkeypatch: Any) -> None:
+    boto3.client("dynamodb").delete_table(TableName="hailback")
+    configure_stack.handler(event("Create", "Source", "Forum", FORUM), CONTEXT)
+    assert answers[0]["Status"] == "FAILED"
+    assert answers[0]["Reason"] == (
+        "Forum: Hailback itself failed (UpdateItem answered ResourceNotFoundException). "
+        "Deploy again; details are in log stream stream of group."
+    )
+
+
+def test_a_deletion_succeeds_even_without_a_table(answers: list[dict[str, Any]]) -> None:
+    boto3.client("dynamodb").delete_table(TableName="hailback")
+    configure_stack.handler(event("Delete", "Plan", "Plan", {}, PhysicalResourceId="what-it-was"), CONTEXT)
+    assert answers[0]["Status"] == "SUCCESS"
+    assert answers[0]["PhysicalResourceId"] == "what-it-was"
+
+
+def test_a_broken_environment_is_answered_too(answers: list[dict[str, Any]], monkeypatch: Any) -> None:
+    monkeypatch.delenv("TABLE_NAME")
+    configure_stack.handler(event("Create", "Source", "Forum", FORUM), CONTEXT)
+    assert "Hailback itself failed (KeyError)" in answers[0]["Reason"]
+
+
+def test_an_event_that_is_not_cloudformations_is_left_alone(answers: list[dict[str, Any]]) -> None:
+    configure_stack.handler({"hello": "world"}, CONTEXT)
+    assert answers == []
+
+
+def test_neither_the_pre_signed_address_nor_a_secret_is_logged(
+    answers: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_stack.handler(event("Create", "Source", "Forum", FORUM), CONTEXT)
+    configure_stack.handler(event("Create", "Source", "Bad", {**FORUM, "Password": "hunter2"}), CONTEXT)
+    boto3.client("dynamodb").delete_table(TableName="hailback")
+    configure_stack.handler(event("Create", "Source", "Other", FORUM), CONTEXT)
+    printed = "".join(capsys.readouterr())
+    assert len(answers) == 3
+    assert "pre-signed" not in printed
+    assert "very-secret" not in printed
+    assert "hunter2" not in printed
