@@ -23,7 +23,7 @@ def _account(value: str) -> str:
 
 
 def _forum(value: str) -> str:
-    return read_site(value, "BaseUrl").base
+    return read_site(value, "the value").base
 
 
 ForumUrl = Annotated[str, AfterValidator(_forum)]
