@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import select
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -97,6 +98,19 @@ def start(python: Path, home: Path, port: int, password: str, username: str = US
         said = log.read_bytes()[written:].decode("utf-8", "replace").splitlines()[-_TAIL:]
         raise RoundupError("the local Roundup did not start; it says:\n" + "\n".join(said))
     return running
+
+
+def gone(base_url: str, within: float) -> bool:
+    """Whether nothing listens at this address any more, waiting up to `within` seconds for that."""
+    where = urlsplit(base_url)
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        try:
+            socket.create_connection((where.hostname or "", where.port or 80), timeout=1).close()
+        except ConnectionRefusedError:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _ready(process: subprocess.Popen[bytes]) -> str | None:

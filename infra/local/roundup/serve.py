@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -166,6 +167,7 @@ def _release_locks() -> None:
 def _serve(home: Path, listener: socket.socket, base_url: str, until_stdin_closes: bool) -> None:
     _release_locks()
     application: Callable[..., Any] = RequestDispatcher(str(home))
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request that waits for a thread is no news
     server = waitress.create_server(application, sockets=[listener], threads=4, url_prefix=PREFIX, ident=None)
     for number in signal.SIGTERM, signal.SIGINT:
         signal.signal(number, lambda *_: os._exit(0))  # each request has its own transaction: nothing to save
