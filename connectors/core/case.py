@@ -22,7 +22,7 @@ def shard(text: str, count: int = SHARDS) -> int:
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Happening(StrEnum):
@@ -134,6 +134,9 @@ class Effect(_Row):
     attempt: int = 0
     planned_at: int
     due_at: int | None = None
+    """When `wake_due` looks at it; moved on each time that it wakes a worker, so no worker decides by it."""
+    retry_at: int | None = None
+    """Before this nobody tries again: the vendor's Retry-After, or our own growing wait."""
     lease_until: int | None = None
     permit: str | None = None
     mention: str | None = None

@@ -3,6 +3,7 @@
     RemoteError
      ├─ UnavailableError      known not to have committed: park, try again, later fail over
      ├─ UnknownOutcomeError   bytes left, no usable answer: never repeat before `find`
+     │   └─ SpentPermitError  the single-use permit is spent or expired: as above, and then with a new permit
      ├─ MisconfiguredError    credentials, permissions, schema: alarm; repeating does not help
      └─ RejectedError         the vendor refuses this content: written on the case, never retried
 
@@ -29,6 +30,13 @@ class UnavailableError(RemoteError):
 
 class UnknownOutcomeError(RemoteError):
     """The request may or may not have been carried out; only a look-up can tell."""
+
+
+class SpentPermitError(UnknownOutcomeError):
+    """The system no longer honours the permit: an earlier write used it up, or it expired.
+
+    This call wrote nothing and no later one can with this permit, so it may be dropped; whether an earlier call wrote
+    is for `find` to say, before a new permit is used."""
 
 
 class MisconfiguredError(RemoteError):

@@ -13,7 +13,14 @@ from enum import Enum
 from typing import Protocol
 
 from connectors.core.case import CaseEvent, Effect, EffectKind, EffectState, Record
-from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError, UnknownOutcomeError
+from connectors.core.errors import (
+    MisconfiguredError,
+    RejectedError,
+    RemoteError,
+    SpentPermitError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ def next_step(effect: Effect, now: int, settle: float) -> Next:
         return Next.SEND
     if effect.state is EffectState.CLAIMED:
         return Next.LOOK_UP if now >= (effect.lease_until or 0) + int(settle * 1000) else Next.WAIT
-    if now < (effect.due_at or 0):
+    if now < (effect.retry_at or 0):
         return Next.WAIT
     return Next.SEND if effect.state is EffectState.PARKED else Next.LOOK_UP
 
@@ -60,6 +67,7 @@ def claimed(effect: Effect, now: int, lease: float, permit: str | None = None) -
             "attempt": effect.attempt + 1,
             "lease_until": until,
             "due_at": until,
+            "retry_at": None,
             "permit": permit or effect.permit,
         },
     )
@@ -74,6 +82,7 @@ def done(effect: Effect, now: int, reference: str, url: str | None = None) -> Ef
             "url": url,
             "done_at": now,
             "due_at": None,
+            "retry_at": None,
             "lease_until": None,
             "error": None,
         },
@@ -81,7 +90,9 @@ def done(effect: Effect, now: int, reference: str, url: str | None = None) -> Ef
 
 
 def failed(effect: Effect, error: RemoteError, now: int, pace: Pace, settle: float = 0.0) -> Effect:
-    """The effect after a remote call that did not succeed: parked, unknown or rejected, with the time to look again."""
+    """The effect after a remote call that did not succeed: parked, unknown or rejected, with the time to look again.
+
+    A permit outlives every failure but that of being spent: it keeps a repetition from becoming a second write."""
     wait = min(pace.longest, pace.backoff * 2 ** min(max(effect.attempt - 1, 0), 16))
     wait *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries; not a secret
     state = EffectState.PARKED
@@ -89,7 +100,7 @@ def failed(effect: Effect, error: RemoteError, now: int, pace: Pace, settle: flo
         case RejectedError():
             state = EffectState.REJECTED
         case UnknownOutcomeError():
-            state, wait = EffectState.UNKNOWN, max(settle, pace.backoff)
+            state, wait = EffectState.UNKNOWN, max(settle, wait)
         case UnavailableError() if error.retry_after is not None:
             wait = min(max(error.retry_after, 1.0), 86400.0)
         case MisconfiguredError():
@@ -101,6 +112,8 @@ def failed(effect: Effect, error: RemoteError, now: int, pace: Pace, settle: flo
             "state": state,
             "error": f"{type(error).__name__.removesuffix('Error')}: {error}"[:500],
             "due_at": None if state.final else now + int(wait * 1000),
+            "retry_at": None if state.final else now + int(wait * 1000),
+            "permit": None if isinstance(error, SpentPermitError) else effect.permit,
             "lease_until": None,
             "done_at": now if state.final else None,
         },
@@ -111,7 +124,7 @@ def doubtful(effect: Effect, error: RemoteError, now: int, pace: Pace) -> Effect
     """The effect when the *look-up* failed: still unknown, whatever kept us from looking."""
     after = failed(effect, error, now, pace)
     due = after.due_at or now + int(pace.longest * 1000)
-    return after.model_copy(update={"state": EffectState.UNKNOWN, "due_at": due, "done_at": None})
+    return after.model_copy(update={"state": EffectState.UNKNOWN, "due_at": due, "retry_at": due, "done_at": None})
 
 
 def look_again(effect: Effect, now: int, pace: Pace) -> int:

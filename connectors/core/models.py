@@ -23,7 +23,8 @@ Moment = Annotated[datetime, AfterValidator(_utc)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # An error must not carry a customer's words into a log.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Author(_Frozen):

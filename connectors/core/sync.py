@@ -7,6 +7,7 @@ which to look again. Runs under a lease per case and system, so that whoever run
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +30,8 @@ from connectors.core.ports import RecordSystem, Reference
 
 BATCH = 40
 """Posts in one note; with its members a note must fit into one transaction of the table (100 items)."""
+MOST = 1_000
+"""Wishes of a refused record that one run ends; the rest is still due."""
 
 
 class Posts(Protocol):
@@ -87,14 +90,14 @@ class RecordSync:
         if record.state is not EffectState.DONE or record.reference is None:
             return outcome
         reference = Reference(record.reference, record.url or "")
-        for batch in self._batches(case, system):
-            try:
+        try:
+            for batch in self._batches(case, system):
                 sent = self._tell(case, reference, batch)
-            except ConflictError:
-                return Outcome(outcome.done, outcome.later + 1)
-            outcome = _add(outcome, sent)
-            if not sent.state.final:
-                break
+                outcome = _add(outcome, sent)
+                if not sent.state.final:
+                    break
+        except ConflictError:  # another worker is at it
+            return Outcome(outcome.done, outcome.later + 1)
         return outcome
 
     def _open(self, case: Case, effect: Effect) -> Effect:
@@ -161,67 +164,65 @@ class RecordSync:
             return effect
         self._check_time()
         held = self._claim(effect)
-        if not held.permit and (permit := self._permit(held, finish)) is not None:
-            if permit.state is not EffectState.CLAIMED:
-                return permit
-            held = permit
-        if step is Next.LOOK_UP:
-            try:
-                found = look_up(held)
-            except RemoteError as error:
-                after = doubtful(held, error, self._now(), self._pace)
-                finish(held, after)
-                return after
-            if found is not None:
-                return self._finished(held, found, finish)
-        self._check_time()
+        sent = False
         try:
-            result = write(held)
+            found = look_up(held) if step is Next.LOOK_UP else None
+            if found is None:
+                self._check_time()
+                held = self._with_permit(held)
+                self._check_time()
+                sent = True
+                found = write(held)
+        except OutOfTimeError:
+            self._let_go(held, step)
+            raise
         except RemoteError as error:
-            after = failed(held, error, self._now(), self._pace, self._system.settle)
-            finish(held, after)
-            return after
-        return self._finished(held, result, finish)
+            if sent or step is Next.SEND:
+                after = failed(held, error, self._now(), self._pace, self._system.settle)
+            else:  # nothing was written in this attempt; whether an earlier one wrote is as unknown as it was
+                after = doubtful(held, error, self._now(), self._pace)
+        else:
+            after = done(held, self._now(), found[0], found[1] or None)
+        finish(held, after)
+        return after
 
     def _claim(self, effect: Effect) -> Effect:
         held = claimed(effect, self._now(), self._pace.lease)
         self._ledger.claim(effect, held)
         return held
 
-    def _permit(self, held: Effect, finish: Callable[[Effect, Effect], None]) -> Effect | None:
-        """Fetch a single-use permit and keep it *before* it is used; None where the system gives none."""
-        kind = "record" if held.kind is EffectKind.RECORD else "note"
-        try:
-            permit = self._system.reserve(kind)
-        except RemoteError as error:
-            # Nothing was written in this attempt; whether an earlier one wrote is as unknown as it was.
-            judge = doubtful if held.attempt > 1 else failed
-            after = judge(held, error, self._now(), self._pace)
-            finish(held, after)
-            return after
+    def _let_go(self, held: Effect, step: Next) -> None:
+        """Give back what was claimed and not sent: nobody has to wait for the lease."""
+        state = EffectState.PLANNED if step is Next.SEND else EffectState.UNKNOWN
+        free = held.model_copy(update={"state": state, "lease_until": None, "due_at": self._now()})
+        with suppress(ConflictError):
+            self._ledger.claim(held, free)
+
+    def _with_permit(self, held: Effect) -> Effect:
+        """With a single-use permit, kept *before* it is used, where the system gives such a thing."""
+        if held.permit is not None:
+            return held
+        permit = self._system.reserve("record" if held.kind is EffectKind.RECORD else "note")
         if permit is None:
-            return None
+            return held
         kept = held.model_copy(update={"permit": permit})
         self._ledger.claim(held, kept)
         return kept
 
-    def _finished(self, held: Effect, result: tuple[str, str], finish: Callable[[Effect, Effect], None]) -> Effect:
-        after = done(held, self._now(), result[0], result[1] or None)
-        finish(held, after)
-        return after
-
     def _batches(self, case: Case, system: str) -> Iterator[Effect]:
-        """Notes begun earlier, oldest first, then new ones for the wishes that have none. Lazy: one at a time."""
-        yield from self._ledger.pending(case.id, f"batch#{system}#", BATCH)
+        """Notes begun earlier, oldest first, then new ones for the wishes that have none. Lazy: one at a time.
+
+        Wishes are read first: a note that another worker begins meanwhile is then seen, or takes one of these wishes
+        and so wins. The other way round, later wishes could overtake it."""
         while True:
-            wishes = [
-                wish
-                for wish in self._ledger.pending(case.id, f"note#{system}#", BATCH)
-                if wish.state is EffectState.PLANNED
-            ][:BATCH]
-            if not wishes:
+            wishes = self._ledger.pending(case.id, f"note#{system}#", BATCH)
+            begun = self._ledger.pending(case.id, f"batch#{system}#", 1)
+            if begun:
+                yield begun[0]
+            elif wishes:
+                yield self._begin(case, system, wishes)
+            else:
                 return
-            yield self._begin(case, system, wishes)
 
     def _begin(self, case: Case, system: str, wishes: Sequence[Effect]) -> Effect:
         name = batch_id(system, tuple(wish.id for wish in wishes))
@@ -248,7 +249,7 @@ class RecordSync:
 
     def _refuse_notes(self, case: Case, system: str, outcome: Outcome) -> Outcome:
         """A record that its system refused gets no notes: their wishes end with it, visibly."""
-        for wish in self._ledger.pending(case.id, f"note#{system}#", BATCH):
+        for wish in self._ledger.pending(case.id, f"note#{system}#", MOST):
             ended = wish.model_copy(
                 update={
                     "state": EffectState.REJECTED,

@@ -23,6 +23,7 @@ from connectors.core.errors import (
     MisconfiguredError,
     RejectedError,
     RemoteError,
+    SpentPermitError,
     UnavailableError,
     UnknownOutcomeError,
 )
@@ -74,7 +75,7 @@ class Roundup:
     def upsert(self, case: CaseDraft, key: str, permit: str | None) -> Reference:
         """Open the issue, or return the one that carries `key`.
 
-        Raises UnknownOutcomeError where the permit is spent and no issue shows: another worker may be about to commit.
+        Raises SpentPermitError where the permit is spent and no issue shows: another worker may be about to commit.
         If `find` still says None after that, reserve a fresh permit.
         """
         return self._reference(self._create("issue", payloads.issue(case, key, self._settings), key, permit))
@@ -130,7 +131,8 @@ class Roundup:
             time.sleep(pause)
             if found := self._ids(name, key):
                 return found[0]
-        raise UnknownOutcomeError(f"Roundup at {self._host} refused a single-use address, and no {name} has the key")
+        said = f"Roundup at {self._host} refused a single-use address, and no {name} has the key"
+        raise SpentPermitError(said) if payloads.permit_spent(words) else UnknownOutcomeError(said)
 
     def _settle_twins(self, name: Class, key: str, mine: str) -> str:
         """Roundup checks a permit and spends it in two steps, so two simultaneous writes can both pass.
