@@ -240,7 +240,7 @@ def _unfamiliar(
             continue
         where = f"{path}{_short(key)}"
         near = closest(key, [*fields, *not_built, *(name for name in envelope if name == "Revision")])
-        if near in not_built:
+        if near and near in not_built:
             findings.append(Finding(where, f"is not a field; {near} would be, but is not built yet.", not_built[near]))
         elif near:
             findings.append(Finding(where, "is not a field.", f"Did you mean {near}?"))
