@@ -46,35 +46,48 @@ class Intake:
         """Keep one event. The same event again changes nothing."""
         if isinstance(event, Unsupported):
             return self._set_aside(event, origin, raw)
+        spilled: set[str] = set()
         for attempt in range(_TRIES):
             try:
                 if isinstance(event, Deletion):
                     return self._remove(event, origin)
-                return self._mention(event, origin, raw)
+                taken = self._mention(event, origin, raw, spilled)
+                if taken is Taken.REMOVED:  # a removal was faster than the words that we had put aside for this post
+                    for blob in spilled:
+                        self._blobs.delete(blob)
+                return taken
             except ConflictError:
                 self._sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - spreads retries
         raise ConflictError(f"{_TRIES} writers were faster for {event.id}")
 
-    def _mention(self, mention: Mention, origin: Origin, raw: bytes) -> Taken:
+    def _mention(self, mention: Mention, origin: Origin, raw: bytes, spilled: set[str]) -> Taken:
         known = self._table.get(*mention_key(mention.id))
+
+        def text() -> Item:
+            row = self._text(mention, raw, self._now())
+            spilled.update({row["blob"]} if "blob" in row else ())
+            return row
+
         if known is None:
-            return self._first(mention, origin, raw, None)
+            return self._first(mention, origin, None, text)
         removed = known.get("removed")
         if removed is not None:
             if not mention.restored or mention.order <= removed:
                 return Taken.REMOVED
             if "conversation" not in known:
-                return self._first(mention, origin, raw, known)
-            return self._next(mention, origin, raw, known, Happening.RESTORED, mention.order)
+                return self._first(mention, origin, known, text)
+            return self._next(mention, origin, known, text, Happening.RESTORED, mention.order)
         if mention.version > known["version"]:
-            return self._next(mention, origin, raw, known, Happening.EDITED, mention.version)
+            return self._next(mention, origin, known, text, Happening.EDITED, mention.version)
+        if _reworded(mention, known):
+            return self._next(mention, origin, known, text, Happening.EDITED, mention.order)
         if origin.source not in known.get("sources", ()):
             self._table.update(
                 *mention_key(mention.id), "ADD sources :source", {":source": {origin.source}}, "attribute_exists(pk)"
             )
         return Taken.DUPLICATE
 
-    def _first(self, mention: Mention, origin: Origin, raw: bytes, known: Item | None) -> Taken:
+    def _first(self, mention: Mention, origin: Origin, known: Item | None, text: Callable[[], Item]) -> Taken:
         conversation = self._table.get(f"CONVERSATION#{mention.conversation}", "META")
         now = self._now()
         case = conversation["case"] if conversation else None if mention.own else case_id(mention.conversation)
@@ -82,7 +95,7 @@ class Intake:
         condition, values = ("attribute_not_exists(pk)", None) if known is None else ("removed = :r", _removed(known))
         actions = [
             self._table.put_action(self._meta(mention, origin, case, now), condition, values),
-            self._table.put_action(self._text(mention, raw, now)),
+            self._table.put_action(text()),
         ]
         if case is None:
             self._table.transact(actions)
@@ -94,7 +107,9 @@ class Intake:
         self._table.transact(actions)
         return Taken(kind.value)
 
-    def _next(self, mention: Mention, origin: Origin, raw: bytes, known: Item, kind: Happening, number: int) -> Taken:
+    def _next(
+        self, mention: Mention, origin: Origin, known: Item, text: Callable[[], Item], kind: Happening, number: int
+    ) -> Taken:
         now = self._now()
         fields = {k: v for k, v in self._meta(mention, origin, known.get("case"), now).items() if v is not None}
         if "restored_order" in known:
@@ -103,14 +118,16 @@ class Intake:
         if "removed" in known:
             condition, values = "removed = :r", _removed(known)
         else:
-            condition, values = "attribute_not_exists(removed) AND version = :v", {":v": known["version"]}
-        actions = [
-            self._table.put_action(fields, condition, values),
-            self._table.put_action(self._text(mention, raw, now)),
-        ]
+            condition = "attribute_not_exists(removed) AND version = :v AND event_order = :o"
+            values = {":v": known["version"], ":o": known["event_order"]}
+        words = text()
+        before = self._table.get(words["pk"], words["sk"]) or {}
+        actions = [self._table.put_action(fields, condition, values), self._table.put_action(words)]
         if case := known.get("case"):
             actions.append(self._event(case, kind, mention.id, number, now))
         self._table.transact(actions)
+        if "blob" in before and before["blob"] != words.get("blob"):
+            self._blobs.delete(before["blob"])
         return Taken(kind.value) if case else Taken.OWN
 
     def _remove(self, deletion: Deletion, origin: Origin) -> Taken:
@@ -216,6 +233,8 @@ class Intake:
             "version": mention.version,
             "own": mention.own,
             "restored_order": mention.order if mention.restored else None,
+            "event_order": mention.order,
+            "words": digest(mention.text),
             "url": mention.url,
             "case": case,
             "sources": {origin.source},
@@ -257,6 +276,13 @@ class Intake:
                 self._blobs.put(row["blob"], packed)
             self._table.put(row)
         return Taken.UNSUPPORTED
+
+
+def _reworded(mention: Mention, known: Item) -> bool:
+    """A newer event with other words under the same version: Discourse counts no version for an edit made within
+    minutes of the post (`PostRevisor#ninja_edit?` in its source), and tells us of it all the same."""
+    same_version = mention.version == known["version"]
+    return same_version and mention.order > known.get("event_order", 0) and digest(mention.text) != known.get("words")
 
 
 def _emptied(text: Item) -> Item:
