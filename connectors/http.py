@@ -83,6 +83,8 @@ class HttpClient:
     read: float = 10.0
     total: float = 20.0
     max_answer: int = 5 * 1024 * 1024
+    until: float | None = None
+    """When this worker's time is up, on the monotonic clock: no request outlives it, whatever `total` says."""
 
     def request(
         self,
@@ -117,11 +119,17 @@ class HttpClient:
             return response
         raise _failure(response, safe_statuses, misconfigured)
 
+    def _seconds(self) -> float:
+        left = self.total if self.until is None else min(self.total, self.until - time.monotonic())
+        if left <= 0:
+            raise UnavailableError("no time was left for this request; nothing was sent")
+        return left
+
     @contextlib.contextmanager
     def _connected(self, target: SplitResult) -> Iterator[tuple[HTTPConnection, _Deadline]]:
         """A connection with its TLS handshake done. Until it stands, whatever fails was not committed."""
         host = target.hostname or ""
-        with _Deadline(self.total) as deadline:
+        with _Deadline(self._seconds()) as deadline:
             try:
                 connection = self._open(target, host, deadline)
             except RefusedError as error:

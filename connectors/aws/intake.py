@@ -52,12 +52,13 @@ class Intake:
                 if isinstance(event, Deletion):
                     return self._remove(event, origin)
                 taken = self._mention(event, origin, raw, spilled)
-                if taken is Taken.REMOVED:  # a removal was faster than the words that we had put aside for this post
-                    for blob in spilled:
-                        self._blobs.delete(blob)
-                return taken
             except ConflictError:
                 self._sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - spreads retries
+                continue
+            if taken is Taken.REMOVED:  # a removal was faster than the words that we had put aside for this post
+                for blob in spilled:
+                    self._blobs.delete(blob)
+            return taken
         raise ConflictError(f"{_TRIES} writers were faster for {event.id}")
 
     def _mention(self, mention: Mention, origin: Origin, raw: bytes, spilled: set[str]) -> Taken:

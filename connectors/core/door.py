@@ -140,7 +140,7 @@ def _deeper_than(value: object, limit: int) -> bool:
         layer = [
             child
             for parent in layer
-            for child in (parent.values() if isinstance(parent, dict) else parent)  # type: ignore[attr-defined]
+            for child in (parent.values() if isinstance(parent, dict) else parent)
             if isinstance(child, dict | list)
         ]
         if not layer:
