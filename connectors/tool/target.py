@@ -1,0 +1,96 @@
+"""Which deployment a command speaks to: the stack that runs on this machine, or one on AWS by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from connectors.tool.deployment import Deployment
+    from connectors.tool.state import Particulars
+
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        envvar="HAILBACK_STATE",
+        help="The state folder of a stack on this machine; .hailback in the checkout by default.",
+    ),
+]
+StackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--stack", metavar="NAME", help="A stack on AWS, reached with the environment's credentials and region."
+    ),
+]
+RoutesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--routes", metavar="NAME", help="With --stack: a stack of routes, NAME-routes by default; may be repeated."
+    ),
+]
+
+
+def target(state: Path | None, stack: str | None, routes: list[str] | None) -> Deployment:
+    """The deployment that is meant; ends the command with a sentence where there is none."""
+    from connectors.tool.deployment import on_aws
+
+    return on_aws(stack, routes or ()) if stack else local(particulars(state))
+
+
+def particulars(given: Path | None) -> Particulars:
+    """The stack that runs in the state folder; ends the command with a sentence where none does."""
+    from connectors.tool import state
+
+    where = state.folder(given)
+    try:
+        found = state.read(where)
+    except state.StateError as error:
+        stop(str(error))
+    if found is None:
+        stop(f"no stack is running in {where}: start one with `hailback up`, or name one on AWS with --stack")
+    return found
+
+
+def local(found: Particulars) -> Deployment:
+    """A stack on this machine, as its root."""
+    import boto3
+
+    from connectors.tool.deployment import Deployment
+
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106 - MiniStack's root
+
+    def client(service: str, region: str | None = None) -> object:
+        return session.client(service, region_name=region or found.region, endpoint_url=found.endpoint)  # type: ignore[call-overload]
+
+    return Deployment(found.stack, found.routes, client)
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Errors that a user can act on end the command as one sentence, without a trace."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from connectors.tool.deployment import DeploymentError
+    from connectors.tool.samples import SampleError
+
+    try:
+        yield
+    except (DeploymentError, SampleError) as error:
+        stop(str(error))
+    except ClientError as error:
+        said = error.response["Error"]
+        stop(f"AWS refuses {error.operation_name}: {said.get('Code')}: {said.get('Message')}")
+    except BotoCoreError as error:
+        stop(f"AWS does not answer as it should: {error}; check credentials and region")
+
+
+def stop(message: str, code: int = 1) -> NoReturn:
+    """End the command with a sentence on standard error."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
