@@ -6,7 +6,6 @@ Its cold start is bounded: no DynamoDB client, no pydantic, no vendor's module. 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import time
@@ -39,16 +38,16 @@ def _adapters() -> tuple[VerificationSecrets, SqsInbox]:
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """An HTTP API event, payload version 2.0, to its answer."""
-    path = event.get("pathParameters") or {}
-    connector = str(path.get("connector", ""))
     try:
+        path = event.get("pathParameters") or {}
+        connector, token = str(path.get("connector", "")), str(path.get("token", ""))
         request = _request(event)
-    except (ValueError, binascii.Error):
-        answer = Answer(400, "the body is not what its encoding says")
+    except (ValueError, TypeError, AttributeError):
+        answer = Answer(400, "the request is not what its encoding says")
     else:
         answer = receive(
             connector,
-            str(path.get("token", "")),
+            token,
             request,
             *_adapters(),
             os.environ["WEBHOOK_SALT"],

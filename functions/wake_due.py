@@ -54,13 +54,19 @@ def _look(shard: int, context: LambdaContext) -> dict[str, int]:
     for item in due.waiting(shard, now, MOST):
         if context.get_remaining_time_in_millis() < 10_000:
             break
-        if item.get("type") == "event":
-            happened = CaseEvent.model_validate(item)
-            events[happened.case].append(happened)
-        elif item.get("type") == "effect":
-            effect = Effect.model_validate(item)
-            effects.append(effect)
-            due.later(item, look_again(effect, now, settings.pace))
+        try:
+            if item.get("type") == "event":
+                happened = CaseEvent.model_validate(item)
+                events[happened.case].append(happened)
+                # Should dispatching fail, what else is due has its turn before this comes again.
+                due.later(item, now + int(settings.pace.doorbell * 1000))
+            else:
+                effect = Effect.model_validate(item)
+                effects.append(effect)
+                due.later(item, look_again(effect, now, settings.pace))
+        except Exception:
+            logger.exception("something due could not be read", extra={"key": f"{item['pk']} / {item['sk']}"})
+            due.later(item, now + int(settings.pace.longest * 1000))
     bells.ring(effects)
     planned = dispatch_case.dispatch(events)
     if bells.lost:

@@ -10,7 +10,11 @@ from connectors.aws.table import Item, Table
 from connectors.core.case import SHARDS, Case, CaseEvent, Effect, shard
 from connectors.core.compose import Post
 from connectors.core.errors import ConflictError
+from connectors.core.identity import digest
 from connectors.core.models import Mention
+
+_LONGEST_KEY = 500
+"""Characters; UTF-8 makes at most four bytes of one."""
 
 
 def mention_key(mention: str) -> tuple[str, str]:
@@ -29,8 +33,9 @@ def effect_key(case: str, effect: str) -> tuple[str, str]:
 
 
 def person_key(connector: str, authority: str | None, native_id: str) -> str:
-    """Whose mentions the *author* index lists together."""
-    return f"{connector}:{authority or ''}:{native_id}"
+    """Whose mentions the *author* index lists together. An index takes no key of more than 2 KB."""
+    key = f"{connector}:{authority or ''}:{native_id}"
+    return key if len(key) <= _LONGEST_KEY else f"{connector}:{digest(key, length=32)}"
 
 
 def keep_until(now: int, days: int) -> int:
@@ -165,13 +170,13 @@ class Cases:
             "attribute_exists(pk) AND (attribute_not_exists(plan_version) OR plan_version = :p)",
         )
 
-    def postpone(self, event: CaseEvent, by: int = 60_000) -> None:
-        """Have `wake_due` look at an event again, `by` milliseconds after it would have."""
+    def postpone(self, event: CaseEvent, until: int) -> None:
+        """Have `wake_due` look at an event again at `until` milliseconds: behind all that is due before."""
         try:
             self._table.update(
                 *event_key(event),
-                "SET due_at = due_at + :by",
-                {":by": by},
+                "SET due_at = :until",
+                {":until": until},
                 "attribute_exists(due_at)",
             )
         except ConflictError:

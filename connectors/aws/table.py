@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -150,8 +151,11 @@ class Table:
         self._call(self.client.update_item, Key=_key(pk, sk), UpdateExpression=expression, **given)
 
     def transact(self, actions: Sequence[Any]) -> None:
-        """All of these or none. Raises ConflictError where a condition does not hold."""
-        self._retry(partial(self.client.transact_write_items, TransactItems=list(actions)))
+        """All of these or none. Raises ConflictError where a condition does not hold.
+
+        The token makes a repetition of one that DynamoDB did carry out, though it answered otherwise, succeed too."""
+        token = uuid.uuid4().hex
+        self._retry(partial(self.client.transact_write_items, TransactItems=list(actions), ClientRequestToken=token))
 
     def put_action(self, item: Item, condition: str | None = None, values: Mapping[str, Any] | None = None) -> Item:
         """A write, as part of a transaction."""

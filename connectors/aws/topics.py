@@ -1,6 +1,6 @@
 """SNS: telling an audience. What its errors mean for the caller is decided here.
 
-A topic's region is in its ARN. Short time limits, no retries of the client's own: the ledger decides what is repeated.
+A topic's region is in its ARN. Short time limits and two tries of the client's own; the ledger decides the rest.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
     HTTPClientError,
-    ReadTimeoutError,
 )
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError, UnknownOutcomeError
 
@@ -87,10 +86,12 @@ def translate(error: Exception, topic: str) -> RemoteError | Exception:
             if code in {"Throttled", "Throttling", "ThrottlingException", "KMSThrottling", "RequestThrottled"}:
                 return UnavailableError(f"{topic}: throttled")
             return UnknownOutcomeError(f"{topic}: {code}")
-        case ConnectTimeoutError() | EndpointConnectionError():
-            return UnavailableError(f"{topic}: its region does not answer")
-        case ReadTimeoutError() | HTTPClientError():
+        case HTTPClientError():
             return UnknownOutcomeError(f"{topic}: no answer in time")
+        case BotoConnectionError():  # refused, no address, no handshake: nothing was sent
+            return UnavailableError(f"{topic}: its region does not answer")
+        case BotoCoreError():  # no such region, no credentials: the client sent nothing
+            return MisconfiguredError(f"{topic}: {type(error).__name__}; check the address of the topic")
         case _:
             return error
 

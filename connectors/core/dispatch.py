@@ -48,8 +48,8 @@ class CaseStore(Protocol):
         """Those of the events that are still waiting."""
         ...
 
-    def postpone(self, event: CaseEvent) -> None:
-        """Have the event looked at again after a while."""
+    def postpone(self, event: CaseEvent, until: int) -> None:
+        """Have the event looked at again at `until` milliseconds, unless it is dispatched by then."""
         ...
 
 
@@ -72,8 +72,10 @@ class Dispatcher:
         self._store, self._plans, self._bells, self._pace = store, plans, bells, pace
 
     def dispatch(self, events: Sequence[CaseEvent], now: int) -> int:
-        """Plan what follows from these events of *one* case and wake the workers; how many effects were planned."""
-        waiting = [event for event in events if event.kind in OUTSIDE]
+        """Plan what follows from these events of *one* case and wake the workers; how many effects were planned.
+
+        At most `MOST` events. The same one twice, as a stream may bring it, counts once."""
+        waiting = list({event.id: event for event in events if event.kind in OUTSIDE}.values())
         for _ in range(_TRIES):
             if not waiting:
                 return 0
@@ -81,7 +83,7 @@ class Dispatcher:
             routed = case and self._routed(case)
             if routed is None:
                 for event in waiting:
-                    self._store.postpone(event)
+                    self._store.postpone(event, now + int(self._pace.doorbell * 1000))
                 return 0
             wanted = list(self._wanted(routed, waiting, now))
             known = self._store.known(wanted)
