@@ -16,7 +16,6 @@ from datetime import UTC
 import pytest
 
 from connectors import http
-from connectors.addresses import RefusedError, check
 from connectors.core.errors import MisconfiguredError, RejectedError, UnavailableError, UnknownOutcomeError
 from connectors.http import HttpClient, next_link, retry_after
 
@@ -300,30 +299,6 @@ def test_addresses_that_are_not_called(client, url):
     with pytest.raises(MisconfiguredError) as raised:
         client.request("GET", url)
     assert "word" not in str(raised.value)
-
-
-PRIVATE = ["127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "::1", "fd12::1", "::ffff:10.0.0.1"]
-NEVER = ["169.254.169.254", "169.254.1.1", "fe80::1%eth0", "224.0.0.1", "ff02::1", "0.0.0.0", "::", "fd00:ec2::254"]
-WRAPPED = ["::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1"]
-
-
-@pytest.mark.parametrize("address", PRIVATE)
-def test_private_addresses_need_permission(address):
-    with pytest.raises(RefusedError, match="AllowPrivateSystems"):
-        check("crm.example", address, allow_private=False)
-    check("crm.example", address, allow_private=True)
-
-
-@pytest.mark.parametrize("address", NEVER + WRAPPED)
-def test_addresses_that_no_setting_allows(address):
-    for allowed in (False, True):
-        with pytest.raises(RefusedError):
-            check("crm.example", address, allow_private=allowed)
-
-
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1"])
-def test_public_addresses_are_fine(address):
-    check("crm.example", address, allow_private=False)
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"])

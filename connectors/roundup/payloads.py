@@ -72,7 +72,7 @@ def misconfiguration(words: str) -> str | None:
         name = next(group for group in found.groups() if group)
         return (
             f"the tracker's schema has no property {name}; add it to schema.py as connectors/roundup/README.md shows "
-            "(and Roundup must be 2.1 or later)"
+            "(a Roundup too old for exact-match filters says the same)"
         )
     if found := _NO_VALUE.search(words):
         name = next(group for group in found.groups() if group)

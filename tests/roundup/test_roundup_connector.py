@@ -120,6 +120,17 @@ def test_workers_with_the_same_permit_write_one_issue(system, draft, key):
     assert len(items(system, "issue", key)) == 1
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_workers_with_the_same_key_write_one_note(system, draft, key, shared):
+    reference = system.upsert(draft, key, None)
+    permits = [system.reserve("note")] * 6 if shared else [system.reserve("note") for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        added = list(pool.map(lambda permit: system.add_note(reference, NoteDraft("Hello"), key, permit), permits))
+    assert len(set(added)) == 1
+    assert notes_of(system, reference) == [added[0]]
+    assert len(items(system, "msg", key)) == 1
+
+
 def test_workers_with_permits_of_their_own_write_one_issue(system, draft, key):
     """Two leases at once should not happen; if they do, the tracker's unique index decides."""
     permits = [system.reserve("record") for _ in range(4)]
