@@ -22,6 +22,9 @@ from connectors.core.ingest import Origin, Taken
 from connectors.core.models import Deletion, Mention, Unsupported
 
 _TRIES = 12
+MOST = 90
+"""Versions of one post that are emptied at once: with what goes along they must fit into one transaction."""
+_LONGEST_URL = 2_000
 IDENTITY_DAYS = 400
 """How long a mention's identity is kept against duplicates; a case may live as long."""
 
@@ -55,11 +58,17 @@ class Intake:
             except ConflictError:
                 self._sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - spreads retries
                 continue
-            if taken is Taken.REMOVED:  # a removal was faster than the words that we had put aside for this post
-                for blob in spilled:
-                    self._blobs.delete(blob)
+            if spilled and taken in {Taken.REMOVED, Taken.DUPLICATE}:
+                self._drop(event, spilled)
             return taken
         raise ConflictError(f"{_TRIES} writers were faster for {event.id}")
+
+    def _drop(self, event: Mention | Deletion, spilled: set[str]) -> None:
+        """Another writer was faster than the words that we put aside for this post: they go, unless it used them."""
+        version = event.version if isinstance(event, Mention) else 0
+        kept = self._table.get(*_text_key(event.id, version)) or {}
+        for blob in spilled - {kept.get("blob")}:
+            self._blobs.delete(blob)
 
     def _mention(self, mention: Mention, origin: Origin, raw: bytes, spilled: set[str]) -> Taken:
         known = self._table.get(*mention_key(mention.id))
@@ -82,10 +91,22 @@ class Intake:
             return self._next(mention, origin, known, text, Happening.EDITED, mention.version)
         if _reworded(mention, known):
             return self._next(mention, origin, known, text, Happening.EDITED, mention.order)
-        if origin.source not in known.get("sources", ()):
-            self._table.update(
-                *mention_key(mention.id), "ADD sources :source", {":source": {origin.source}}, "attribute_exists(pk)"
-            )
+        return self._again(mention, origin, known)
+
+    def _again(self, mention: Mention, origin: Origin, known: Item) -> Taken:
+        """Nothing new is said. What else the event tells is kept: who saw it, that a source brought it back before we
+        heard of its removal, and how new these words are."""
+        beside: Item = {"sources": set(known.get("sources", ())) | {origin.source}}
+        if mention.restored:
+            beside["restored_order"] = max(mention.order, known.get("restored_order", 0))
+        if mention.version == known["version"]:
+            beside["event_order"] = max(mention.order, known["event_order"])
+        news = {name: value for name, value in beside.items() if value != known.get(name)}
+        if news:
+            changes = ", ".join(["rev = rev + :one", *(f"{name} = :{name}" for name in news)])
+            condition, values = _unmoved(known)
+            values |= {":one": 1, **{f":{name}": value for name, value in news.items()}}
+            self._table.update(*mention_key(mention.id), f"SET {changes}", values, condition)
         return Taken.DUPLICATE
 
     def _first(self, mention: Mention, origin: Origin, known: Item | None, text: Callable[[], Item]) -> Taken:
@@ -93,11 +114,9 @@ class Intake:
         now = self._now()
         case = conversation["case"] if conversation else None if mention.own else case_id(mention.conversation)
         # A tombstone that was there first is replaced by the post that its source brought back, and by nothing else.
-        condition, values = ("attribute_not_exists(pk)", None) if known is None else ("removed = :r", _removed(known))
-        actions = [
-            self._table.put_action(self._meta(mention, origin, case, now), condition, values),
-            self._table.put_action(text()),
-        ]
+        condition, values = _unmoved(known)
+        meta = self._meta(mention, origin, case, now) | {"rev": _rev(known) + 1}
+        actions = [self._table.put_action(meta, condition, values), self._table.put_action(text())]
         if case is None:
             self._table.transact(actions)
             return Taken.OWN
@@ -116,11 +135,8 @@ class Intake:
         if "restored_order" in known:
             fields["restored_order"] = max(known["restored_order"], fields.get("restored_order", 0))
         fields |= {"sources": set(known.get("sources", ())) | {origin.source}, "first_seen": known["first_seen"]}
-        if "removed" in known:
-            condition, values = "removed = :r", _removed(known)
-        else:
-            condition = "attribute_not_exists(removed) AND version = :v AND event_order = :o"
-            values = {":v": known["version"], ":o": known["event_order"]}
+        fields["rev"] = _rev(known) + 1
+        condition, values = _unmoved(known)
         words = text()
         before = self._table.get(words["pk"], words["sk"]) or {}
         actions = [self._table.put_action(fields, condition, values), self._table.put_action(words)]
@@ -147,18 +163,18 @@ class Intake:
             "sources": {origin.source},
             "first_seen": now,
             "expires_at": keep_until(now, IDENTITY_DAYS),
+            "rev": _rev(known) + 1,
         }
         if known is None:
-            self._table.put(stone, "attribute_not_exists(pk)")
+            self._table.put(stone, *_unmoved(None))
             return Taken.REMOVED
         if known.get("removed") is not None:
             if deletion.order > known["removed"]:
-                self._table.update(
-                    *mention_key(deletion.id),
-                    "SET removed = :n",
-                    {":n": deletion.order, **_removed(known)},
-                    "removed = :r",
-                )
+                condition, values = _unmoved(known)
+                values |= {":removed": deletion.order, ":rev": known["rev"] + 1}
+                self._table.update(*mention_key(deletion.id), "SET removed = :removed, rev = :rev", values, condition)
+                known["rev"] += 1
+            self._clear(deletion.id, known["rev"])  # should the first removal have broken off
             return Taken.DUPLICATE
         if deletion.order <= known.get("restored_order", -1):
             return Taken.DUPLICATE  # the source brought the post back after this deletion
@@ -169,19 +185,32 @@ class Intake:
         kept = ("conversation", "case", "url", "first_seen", "own", "seen_at", "day_shard")
         stone |= {name: known[name] for name in kept if name in known}
         stone["sources"] = set(known.get("sources", ())) | {origin.source}
-        texts = list(self._table.query(mention_key(deletion.id)[0], "TEXT#"))
-        condition = "attribute_not_exists(removed) AND version = :v"
-        actions = [self._table.put_action(stone, condition, {":v": known["version"]})]
-        actions += [self._table.put_action(_emptied(text)) for text in texts[:90]]
+        actions = [self._table.put_action(stone, *_unmoved(known))]
+        # The words in the table go at once; the names of those in S3 stay until they are gone too, see `_clear`.
+        texts = self._texts(deletion.id)[:MOST]
+        actions += [self._table.put_action(_emptied(text, keep_blob=True)) for text in texts]
         if case := known.get("case"):
             actions.append(self._event(case, Happening.DELETED, deletion.id, deletion.order, now))
         self._table.transact(actions)
-        for text in texts[90:]:
-            self._table.put(_emptied(text))
-        for text in texts:
-            if blob := text.get("blob"):
-                self._blobs.delete(blob)
+        self._clear(deletion.id, stone["rev"])
         return Taken.DELETED
+
+    def _clear(self, mention: str, rev: int) -> None:
+        """Remove every word of a removed mention that is still there, in S3 and in the table. Raises ConflictError if
+        its source brings it back meanwhile."""
+        texts = self._texts(mention)
+        for start in range(0, len(texts), MOST):
+            part = texts[start : start + MOST]
+            for text in part:
+                if "blob" in text:
+                    self._blobs.delete(text["blob"])
+            still = self._table.check_action(*mention_key(mention), "rev = :rev", {":rev": rev})
+            self._table.transact([still, *(self._table.put_action(_emptied(text)) for text in part)])
+
+    def _texts(self, mention: str) -> list[Item]:
+        """The versions that still have words."""
+        pk, _ = mention_key(mention)
+        return [text for text in self._table.query(pk, "TEXT#") if text.keys() & {"body", "raw", "blob"}]
 
     def _opening(self, mention: Mention, origin: Origin, case: str, now: int) -> list[Item]:
         row: Item = {
@@ -236,7 +265,7 @@ class Intake:
             "restored_order": mention.order if mention.restored else None,
             "event_order": mention.order,
             "words": digest(mention.text),
-            "url": mention.url,
+            "url": mention.url if len(mention.url or "") <= _LONGEST_URL else None,
             "case": case,
             "sources": {origin.source},
             "first_seen": now,
@@ -248,8 +277,8 @@ class Intake:
 
     def _text(self, mention: Mention, raw: bytes, now: int) -> Item:
         """The only copy of the words: the normalised mention and the raw delivery, packed; in S3 where large."""
-        pk, _ = mention_key(mention.id)
-        row: Item = {"pk": pk, "sk": f"TEXT#{mention.version:020d}", "type": "text", "version": mention.version}
+        pk, sk = _text_key(mention.id, mention.version)
+        row: Item = {"pk": pk, "sk": sk, "type": "text", "version": mention.version}
         row["expires_at"] = keep_until(now, self._text_days)
         body, packed_raw = squeeze(mention.model_dump_json().encode()), squeeze(raw)
         if len(body) + len(packed_raw) <= INLINE:
@@ -286,10 +315,20 @@ def _reworded(mention: Mention, known: Item) -> bool:
     return same_version and mention.order > known.get("event_order", 0) and digest(mention.text) != known.get("words")
 
 
-def _emptied(text: Item) -> Item:
+def _emptied(text: Item, *, keep_blob: bool = False) -> Item:
     """A version without its words. Emptied, not deleted: no function may delete items."""
-    return {name: text[name] for name in ("pk", "sk", "type", "version", "expires_at") if name in text}
+    names = ("pk", "sk", "type", "version", "expires_at", *(("blob",) if keep_blob else ()))
+    return {name: text[name] for name in names if name in text}
 
 
-def _removed(known: Item) -> Item:
-    return {":r": known["removed"]}
+def _text_key(mention: str, version: int) -> tuple[str, str]:
+    return mention_key(mention)[0], f"TEXT#{version:020d}"
+
+
+def _rev(known: Item | None) -> int:
+    return int(known["rev"]) if known else 0
+
+
+def _unmoved(known: Item | None) -> tuple[str, Item]:
+    """The condition that nobody wrote a mention since it was read: every write of it counts `rev` up."""
+    return ("rev = :known", {":known": known["rev"]}) if known else ("attribute_not_exists(pk)", {})

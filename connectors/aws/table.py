@@ -181,6 +181,10 @@ class Table:
             given["ExpressionAttributeValues"] = pack(values)
         return {"Update": {"TableName": self.name, "Key": _key(pk, sk), "UpdateExpression": expression, **given}}
 
+    def check_action(self, pk: str, sk: str, condition: str, values: Mapping[str, Any]) -> Item:
+        """A condition on an item that the transaction does not write."""
+        return {"ConditionCheck": {"TableName": self.name, "Key": _key(pk, sk), **_condition(condition, values)}}
+
     def _pages(self, limit: int | None, **request: Any) -> Iterator[Item]:
         left = limit
         while left is None or left > 0:
