@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from connectors.core.errors import MisconfiguredError, RejectedError, UnavailableError, UnknownOutcomeError
+from connectors.core.errors import (
+    MisconfiguredError,
+    RejectedError,
+    SpentPermitError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 from connectors.core.ports import CaseDraft, NoteDraft, RecordSystem, Reference
 from connectors.http import HttpClient
 from connectors.roundup import payloads
@@ -162,10 +168,10 @@ def test_twins_of_one_key_are_settled_where_the_tracker_lets_them_in(system, dra
     assert system.find(f"{key}-2") is None
 
 
-def test_a_spent_permit_without_a_record_is_an_unknown_outcome(system, draft, key):
+def test_a_spent_permit_without_a_record_wants_another(system, draft, key):
     permit = system.reserve("record")
     system.upsert(draft, f"{key}-1", permit)
-    with pytest.raises(UnknownOutcomeError):
+    with pytest.raises(SpentPermitError):
         system.upsert(draft, key, permit)
     assert system.find(key) is None
     assert system.upsert(draft, key, system.reserve("record")) == system.find(key)
