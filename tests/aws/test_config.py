@@ -100,3 +100,11 @@ def test_readers_see_the_first_plan_at_once(client: Any, store: ConfigStore) -> 
     deploy(store)
     assert reader.active_plan() is not None
     assert reader.source("routes/Forum") is not None
+
+
+def test_the_writer_sees_its_own_change_at_once(client: Any) -> None:
+    store = open_store(client, ttl=3600)
+    deploy(store)
+    assert tracker_url(store.active_plan()) == "https://tracker.example"
+    do(store, ask("Update", "System", "Tracker", TRACKER_2, old=TRACKER))
+    assert tracker_url(store.active_plan()) == "https://second.example"

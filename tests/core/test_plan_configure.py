@@ -367,3 +367,25 @@ def test_two_deliveries_of_one_request_at_the_same_time_do_it_once(client: Any, 
     pointer = store.pointer("routes/Forum")
     assert pointer is not None
     assert (pointer.revision, pointer.ticket) == (1, 1)
+
+
+def test_a_twin_that_reads_after_the_first_was_done_does_not_do_it_again(client: Any, store: ConfigStore) -> None:
+    request = ask("Create", "Source", "Forum", FORUM)
+    racing = FaultyClient(client, [Fault("get_item", 3, before=lambda: do(store, request))])
+    assert do(open_store(racing), request).ok
+    pointer = store.pointer("routes/Forum")
+    assert pointer is not None
+    assert pointer.revision == 1
+
+
+def test_a_rollback_of_text_and_revision_together_succeeds(store: ConfigStore) -> None:
+    first = {**FORUM, "Revision": "1"}
+    second = {**FORUM_2, "Revision": "2"}
+    assert do(store, ask("Create", "Source", "Forum", first)).ok
+    assert do(store, ask("Update", "Source", "Forum", second, old=first)).ok
+    back = do(store, ask("Update", "Source", "Forum", first, old=second), Seen(secret=Sight.MISSING))
+    assert back.ok
+    assert "does not exist" in back.data["Warnings"]
+    source = store.source("routes/Forum")
+    assert source is not None
+    assert source.settings["BaseUrl"] == "https://forum.example"
