@@ -1,0 +1,178 @@
+"""What the template and the lock files promise, read as they stand; `tests/e2e/test_template.py` tries it out."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+FUNCTIONS = {
+    "ReceiveWebhook": "Receive",
+    "IngestEvent": "Ingest",
+    "DispatchCase": "Dispatch",
+    "SyncRecord": "Sync",
+    "NotifyPeople": "Notify",
+    "WakeDue": "Wake",
+    "ConfigureStack": "Configure",
+}
+LOCKS = [ROOT / "requirements.lock", *sorted((ROOT / "infra").rglob("*.lock"))]
+
+
+class Loader(yaml.SafeLoader):
+    """Short forms become a one-item mapping: `!Ref X` is {"Ref": "X"}."""
+
+
+def _short(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return {suffix: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {suffix: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)
+    return {suffix: loader.construct_mapping(node, deep=True)}
+
+
+Loader.add_multi_constructor("!", _short)
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), Loader)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def resources(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = template["Resources"]
+    return found
+
+
+def statements(resources: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    own = [row for policy in resources[role]["Properties"]["Policies"] for row in policy["PolicyDocument"]["Statement"]]
+    shared = resources[role]["Properties"].get("ManagedPolicyArns", [])
+    assert all(arn == {"Ref": "TableAccess"} for arn in shared), f"{role} takes a policy that is not ours"
+    return own + [row for _ in shared for row in resources["TableAccess"]["Properties"]["PolicyDocument"]["Statement"]]
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_function_has_a_role_a_log_a_dead_letter_queue_and_alarms_of_its_own(resources: dict[str, Any]) -> None:
+    deployed = {name for name, row in resources.items() if row["Type"] == "AWS::Serverless::Function"}
+    assert deployed == set(FUNCTIONS)
+    for function, short in FUNCTIONS.items():
+        properties = resources[function]["Properties"]
+        assert properties["Role"] == {"GetAtt": f"{short}Role.Arn"}
+        assert properties["LoggingConfig"] == {"LogGroup": {"Ref": f"{short}Log"}}
+        assert (ROOT / "functions" / properties["Handler"].replace(".handler", ".py")).is_file()
+        assert {"GetAtt": f"{short}Dead.Arn"} in _targets_of_dead_letters(resources, function)
+        dead, errors = (resources[f"{short}{kind}Alarm"]["Properties"]["Dimensions"] for kind in ("Dead", "Error"))
+        assert dead == [{"Name": "QueueName", "Value": {"GetAtt": f"{short}Dead.QueueName"}}]
+        assert errors == [{"Name": "FunctionName", "Value": {"Ref": function}}]
+
+
+def _targets_of_dead_letters(resources: dict[str, Any], function: str) -> list[Any]:
+    properties = resources[function]["Properties"]
+    asynchronous = properties.get("EventInvokeConfig", {}).get("DestinationConfig", {}).get("OnFailure", {})
+    found = [asynchronous.get("Destination")]
+    for event in properties.get("Events", {}).values():
+        given = event["Properties"]
+        found.append(given.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"))
+        if event["Type"] == "SQS":
+            queue = resources[given["Queue"]["GetAtt"].removesuffix(".Arn")]["Properties"]
+            found.append(queue["RedrivePolicy"]["deadLetterTargetArn"])
+    return found
+
+
+@pytest.mark.parametrize("short", FUNCTIONS.values())
+def test_no_role_is_granted_everything(resources: dict[str, Any], short: str) -> None:
+    for row in statements(resources, f"{short}Role"):
+        actions, where = as_list(row["Action"]), as_list(row["Resource"])
+        assert not [action for action in actions if "*" in action]
+        assert "*" not in where
+        assert "dynamodb:DeleteItem" not in actions
+        assert "dynamodb:Scan" not in actions
+
+
+def test_who_may_read_which_secrets(resources: dict[str, Any]) -> None:
+    readers = {
+        short: str(row["Resource"]).rpartition("/")[2].removesuffix("'}")
+        for short in FUNCTIONS.values()
+        for row in statements(resources, f"{short}Role")
+        if "secretsmanager:GetSecretValue" in as_list(row["Action"])
+    }
+    assert readers == {"Receive": "verification-??????", "Sync": "credentials-??????"}
+
+
+def test_functions_are_told_what_they_ask_for_and_nothing_secret(resources: dict[str, Any]) -> None:
+    for function in FUNCTIONS:
+        properties = resources[function]["Properties"]
+        told = set(properties["Environment"]["Variables"])
+        source = (ROOT / "functions" / properties["Handler"].replace(".handler", ".py")).read_text(encoding="utf-8")
+        asked = set(re.findall(r'os\.environ(?:\.get\(|\[)"([A-Z_]+)"', source))
+        assert asked <= told, f"{function} reads {asked - told}, which the template does not set"
+        if "Settings.read()" in source:
+            offered = _names_in_settings()
+            assert told <= offered, f"{function} is told {told - offered}, which nothing reads"
+        else:
+            assert told == asked
+        assert "resolve:" not in str(properties["Environment"])
+        assert not [name for name in told if re.search(r"PASSWORD|TOKEN|API_KEY|CREDENTIAL", name)]
+
+
+def _names_in_settings() -> set[str]:
+    tree = ast.parse((ROOT / "connectors" / "aws" / "settings.py").read_text(encoding="utf-8"))
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {text for text in texts if re.fullmatch(r"[A-Z][A-Z_]+", text)}
+
+
+def test_queues_outwait_their_workers(resources: dict[str, Any]) -> None:
+    for function in ("IngestEvent", "SyncRecord", "NotifyPeople"):
+        for event in resources[function]["Properties"]["Events"].values():
+            assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+            queue = resources[event["Properties"]["Queue"]["GetAtt"].removesuffix(".Arn")]["Properties"]
+            assert queue["VisibilityTimeout"] >= 6 * resources[function]["Properties"]["Timeout"]
+            assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+
+
+def test_each_due_shard_is_woken_every_minute(resources: dict[str, Any]) -> None:
+    rules = [resources[name]["Properties"] for name in ("MinuteLow", "MinuteHigh")]
+    assert {rule["ScheduleExpression"] for rule in rules} == {"rate(1 minute)"}
+    assert all(len(rule["Targets"]) <= 5 for rule in rules)
+    woken = [target["Input"] for rule in rules for target in rule["Targets"]]
+    assert woken == [f'{{"shard": {number}}}' for number in range(8)]
+
+
+def test_what_holds_customers_words_outlives_the_stack(resources: dict[str, Any]) -> None:
+    for name in ("Table", "Bucket"):
+        assert resources[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert resources[name]["UpdateReplacePolicy"] == "Retain"
+    table = resources["Table"]["Properties"]
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert all(resources["Bucket"]["Properties"]["PublicAccessBlockConfiguration"].values())
+
+
+def pins(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9.-]+)==([^ ;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.relative_to(ROOT)))
+def test_locks_pin_by_hash_and_name_no_registry(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[a-z0-9.-]+==)", text, flags=re.MULTILINE)[1:]
+    assert blocks
+    assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+def test_a_deployment_runs_what_was_tested() -> None:
+    layer, tested = pins(ROOT / "infra" / "layers" / "requirements.lock"), pins(ROOT / "requirements.lock")
+    assert {"boto3", "pydantic", "aws-lambda-powertools", "urllib3"} <= set(layer)
+    assert {name: tested.get(name) for name in layer} == layer
+    assert not {"typer", "rich", "pyyaml"} & set(layer)
