@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 import connectors
+from connectors.addresses import RefusedError, check
 from connectors.aws.cloudformation import answer, read_request, send
 from connectors.aws.config import ConfigStore
 from connectors.aws.config_checks import AwsLookups
@@ -70,6 +71,18 @@ def _broken(request: ResourceRequest, error: Exception, where: str) -> Outcome:
     return Outcome(request.physical_id or request.resource, (sentence,))
 
 
+def _refused_host(host: str) -> str | None:
+    """Only what is plain from the text: names are resolved when they are called."""
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        check(host, address, os.environ.get("ALLOW_PRIVATE_SYSTEMS", "false").lower() == "true")
+    except RefusedError as refused:
+        return str(refused)
+    except ValueError:
+        return None
+    return None
+
+
 @cache
 def _machine() -> Machine:
     quick = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
@@ -83,7 +96,7 @@ def _machine() -> Machine:
         lookups=AwsLookups(boto3.client("secretsmanager", config=quick), sns),
         sources=Catalogue(tuple(connectors.SOURCES), lambda name: connectors.source(name).settings_model),
         systems=Catalogue(tuple(connectors.SYSTEMS), lambda name: connectors.system(name).settings_model),
-        grants=Grants(os.environ["SECRETS_PREFIX"], os.environ["TOPICS_PREFIX"]),
+        grants=Grants(os.environ["SECRETS_PREFIX"], os.environ["TOPICS_PREFIX"], _refused_host),
         public_url=os.environ["PUBLIC_URL"].rstrip("/"),
         salt=os.environ["WEBHOOK_SALT"],
     )

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -60,10 +61,14 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What the machine was granted when it was deployed; resources outside are findings that name the parameter."""
+    """What the machine was granted when it was deployed; resources outside are findings that name the parameter.
+
+    `refused_host` says why a system may not be at this host, or None where it may, as far as can be told unasked.
+    """
 
     secrets_prefix: str
     topics_prefix: str
+    refused_host: Callable[[str], str | None] = lambda _: None
 
 
 def check_source(
@@ -79,7 +84,14 @@ def check_system(
 ) -> tuple[SystemConfig | None, list[Finding]]:
     """A `Custom::System`. The document only where there are no findings."""
     found = _check_connector(properties, catalogue, grants, SYSTEM_NOT_BUILT)
-    return (None, found) if isinstance(found, list) else (SystemConfig.of(name, *found), [])
+    if isinstance(found, list):
+        return None, found
+    findings = [
+        Finding(setting, f"{refused}.", "")
+        for setting, value in found[2].items()
+        if (host := _host(value)) and (refused := grants.refused_host(host))
+    ]
+    return (None, findings) if findings else (SystemConfig.of(name, *found), [])
 
 
 def check_plan(properties: Mapping[str, object], grants: Grants) -> tuple[tuple[Route, ...] | None, list[Finding]]:
@@ -278,6 +290,15 @@ def _list(
     if len(value) > 1:
         findings.append(Finding(where, f"{several} ({len(value)} are written).", f"Keep one: {example}."))
     return value
+
+
+def _host(value: object) -> str:
+    if not isinstance(value, str) or "://" not in value:
+        return ""
+    try:
+        return urlsplit(value).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _stem(prefix: str) -> str:

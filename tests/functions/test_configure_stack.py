@@ -84,6 +84,30 @@ def test_a_missing_secret_is_answered_so(answers: list[dict[str, Any]]) -> None:
     assert answers[0]["Reason"].startswith("Secret: secret 'hailback/none/verification' does not exist.")
 
 
+TRACKER = {"Connector": "roundup", "Secret": "hailback/tracker", "BaseUrl": "http://127.0.0.1:8080/support/"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.1.2.3", "[::1]"])
+def test_a_private_system_needs_the_parameter_that_allows_it(
+    answers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    tracker = {**TRACKER, "BaseUrl": f"http://{host}:8080/support/"}
+    configure_stack.handler(event("Create", "System", "Tracker", tracker), CONTEXT)
+    monkeypatch.setenv("ALLOW_PRIVATE_SYSTEMS", "true")
+    configure_stack.handler(event("Create", "System", "Allowed", tracker), CONTEXT)
+    assert answers[0]["Reason"] == (
+        f"BaseUrl: {host.strip('[]')} leads to a private address; "
+        "set AllowPrivateSystems if the system really is there."
+    )
+    assert answers[1]["Status"] == "SUCCESS"
+
+
+def test_a_systems_name_is_not_resolved_at_deployment(answers: list[dict[str, Any]]) -> None:
+    tracker = {**TRACKER, "BaseUrl": "https://tracker.invalid/support/"}
+    configure_stack.handler(event("Create", "System", "Tracker", tracker), CONTEXT)
+    assert answers[0]["Status"] == "SUCCESS"
+
+
 def test_our_own_failure_is_answered_without_a_trace(answers: list[dict[str, Any]], monkeypatch: Any) -> None:
     boto3.client("dynamodb").delete_table(TableName="hailback")
     configure_stack.handler(event("Create", "Source", "Forum", FORUM), CONTEXT)
