@@ -92,6 +92,10 @@ class LocalAws:
         marker = f"ministack-lambda-{function}-" if function else "ministack-lambda-"
         return [pid for pid, command in _commands(self._process.pid) if marker in command]
 
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
     def stop(self) -> None:
         """End it and its workers. May be called twice. State is written first, if it is kept."""
         if self._process.poll() is None:

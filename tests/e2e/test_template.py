@@ -39,8 +39,8 @@ def deeds(local: LocalAws, stack: Stack) -> Iterator[dict[str, tuple[str, str, d
     topic, foreign = (local.client("sns").create_topic(Name=name)["TopicArn"] for name in ("hailback-iam", "elsewhere"))
     far = local.client("sns", "us-east-1").create_topic(Name="hailback-iam")["TopicArn"]
     bucket, parts = stack.outputs["BucketName"], stack.resources
-    for key in ("inbox/iam", "text/iam"):
-        local.client("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
+    for name in ("inbox/iam", "text/iam"):
+        local.client("s3").put_object(Bucket=bucket, Key=name, Body=b"x")
     table = {"TableName": stack.outputs["TableName"]}
     key = {"pk": {"S": "IAM#1"}, "sk": {"S": "META"}}
     change = {"UpdateExpression": "SET x = :x", "ExpressionAttributeValues": {":x": {"S": "1"}}}
