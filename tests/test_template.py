@@ -1,4 +1,4 @@
-"""What the template and the lock files promise, read as they stand; `tests/e2e/test_template.py` tries it out."""
+"""What the template and the lock files promise, read as they stand; `tests/e2e/test_deployed_template.py` tries it out."""
 
 from __future__ import annotations
 
