@@ -51,7 +51,7 @@ class Deliverer:
 
     def deliver(self, sample: Sample, signature: Signature = Signature.RIGHT) -> Answered:
         """One delivery. Raises DeploymentError where nobody answers."""
-        headers = dict(sample.headers) | self._signed(sample.body, signature)
+        headers = {**sample.headers, **self._signed(sample.body, signature)}
         try:
             answer = self._pool.request("POST", self._url, body=sample.body, headers=headers, redirect=False)
         except urllib3.exceptions.HTTPError as error:

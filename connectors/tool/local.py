@@ -129,6 +129,12 @@ class RunningStack(Deployment):
         """Takes what the listener heard since the last time; waits up to `wait` seconds for the first."""
         return drain(self.client("sqs"), self.listener, wait)
 
+    def ended(self) -> str | None:
+        """What is wrong, should a part of it have ended by itself."""
+        if self.aws._process.poll() is not None:  # noqa: SLF001
+            return f"the local AWS ended by itself; the end of its log may say why: {self.aws.log}"
+        return None if self.tracker.alive() else "the tracker ended by itself; start again"
+
     def particulars(self, kept: bool) -> state.Particulars:
         """What the other commands need to know."""
         return state.Particulars(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from connectors.tool.cases import case, cases
 from connectors.tool.parse import parse
+from connectors.tool.run import run
+from connectors.tool.send import send
+from connectors.tool.up import up
 
 app = typer.Typer(
     name="hailback",
@@ -14,10 +18,5 @@ app = typer.Typer(
     add_completion=False,
 )
 
-
-@app.callback()
-def _hailback() -> None:
-    """Keeps `parse` a command of its own while it is the only one."""
-
-
-app.command("parse")(parse)
+for command in (up, run, send, parse, cases, case):
+    app.command()(command)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from connectors.tool.deployment import Deployment
     from connectors.tool.state import Particulars
 
+_STATE_HELP = "The state folder of a stack on this machine; .hailback in the checkout by default."
 StateOption = Annotated[
     Path | None,
-    typer.Option(
-        "--state",
-        metavar="DIR",
-        envvar="HAILBACK_STATE",
-        help="The state folder of a stack on this machine; .hailback in the checkout by default.",
-    ),
+    typer.Option("--state", "--state-dir", metavar="DIR", envvar="HAILBACK_STATE", help=_STATE_HELP),
 ]
+StateFolderOption = Annotated[
+    Path | None, typer.Option("--state-dir", metavar="DIR", envvar="HAILBACK_STATE", help=_STATE_HELP)
+]
+"""The same where `--state` means a case's."""
 StackOption = Annotated[
     str | None,
     typer.Option(
@@ -60,13 +60,16 @@ def particulars(given: Path | None) -> Particulars:
 def local(found: Particulars) -> Deployment:
     """A stack on this machine, as its root."""
     import boto3
+    from botocore.config import Config
 
     from connectors.tool.deployment import Deployment
 
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106 - MiniStack's root
 
     def client(service: str, region: str | None = None) -> object:
-        return session.client(service, region_name=region or found.region, endpoint_url=found.endpoint)  # type: ignore[call-overload]
+        return session.client(  # type: ignore[call-overload]
+            service, region_name=region or found.region, endpoint_url=found.endpoint, config=Config(proxies={})
+        )
 
     return Deployment(found.stack, found.routes, client)
 

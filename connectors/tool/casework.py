@@ -1,0 +1,177 @@
+"""Cases as plain documents, for `--json` and for the screen: first of all what waits, and why.
+
+Reads only; the words of a customer are left out unless they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState
+from connectors.core.compose import moment
+from connectors.tool.deployment import DeploymentError
+
+if TYPE_CHECKING:
+    from connectors.aws.cases import Cases
+
+Document = dict[str, Any]
+_MOST = 1000
+_STATES = ("open",)
+"""States in which a case is looked for by the beginning of its id."""
+
+
+def summaries(cases: Cases, limit: int, state: str) -> list[Document]:
+    """The cases of a state, newest change first."""
+    return [_summary(case, cases.effects(case.id)) for case in cases.newest(limit, state)]
+
+
+def find_case(cases: Cases, identity: str) -> Case:
+    """The case with this id, or the only one whose id begins so. Raises DeploymentError."""
+    wanted = identity if identity.startswith("case-") else f"case-{identity}"
+    if (exact := cases.case(wanted)) is not None:
+        return exact
+    found = {case.id: case for state in _STATES for case in cases.newest(_MOST, state) if case.id.startswith(wanted)}
+    if not found:
+        raise DeploymentError(f"there is no case {identity}; `hailback cases` lists them")
+    if len(found) > 1:
+        names = ", ".join(sorted(found)[:5])
+        raise DeploymentError(f"{identity} could be any of {len(found)} cases, such as {names}; write more of it")
+    return next(iter(found.values()))
+
+
+def dossier(cases: Cases, case: Case, *, with_text: bool = False) -> Document:
+    """Everything about one case."""
+    timeline, effects = list(cases.timeline(case.id)), cases.effects(case.id)
+    mentions = dict.fromkeys([case.first_mention, *(event.mention for event in timeline if event.mention)])
+    return {
+        **_summary(case, effects, timeline),
+        "mentions": [_mention(cases, name, with_text) for name in mentions],
+        "effects": [_effect(effect) for effect in effects],
+        "timeline": [_event(event) for event in timeline],
+    }
+
+
+def waiting(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] = ()) -> list[Document]:
+    """What is not done yet, and why: what an administrator has to mend comes first."""
+    found = [
+        {
+            "what": f"the post {event.mention} ({event.kind})",
+            "why": "not dispatched yet",
+            "next_at": _time(event.due_at),
+        }
+        for event in events
+        if event.due_at is not None
+    ]
+    if found and not case.routed:
+        found = [{**one, "why": "no plan is in force yet: deploy a Custom::Plan"} for one in found]
+    members = {name: len(effect.members) for effect in effects for name in [effect.id] if effect.members}
+    open_ones = [effect for effect in effects if not effect.state.final and effect.batch is None]
+    for effect in sorted(open_ones, key=lambda effect: (effect.error is None, effect.planned_at)):
+        posts = f" of {members[effect.id]} post{'s' * (members[effect.id] > 1)}" if effect.id in members else ""
+        found.append(
+            {
+                "what": f"{_KINDS[effect.kind]}{posts} for {effect.target}",
+                "why": _why(effect),
+                "next_at": _time(effect.retry_at or effect.lease_until or effect.due_at),
+            }
+        )
+    return found
+
+
+_KINDS = {
+    EffectKind.RECORD: "the record",
+    EffectKind.NOTE: "a note",
+    EffectKind.BATCH: "a note",
+    EffectKind.NOTIFY: "a notification",
+}
+_REASONS = {
+    EffectState.PLANNED: "planned; its worker has not come by yet",
+    EffectState.CLAIMED: "a worker is at it",
+    EffectState.PARKED: "refused for now",
+    EffectState.UNKNOWN: "it is not known whether it went out; it is looked up before it is repeated",
+}
+
+
+def _why(effect: Effect) -> str:
+    said = _REASONS.get(effect.state, effect.state.value)
+    tries = f", after {effect.attempt} attempt{'s' * (effect.attempt > 1)}" if effect.attempt else ""
+    return f"{said}{tries}" + (f": {effect.error}" if effect.error else "")
+
+
+def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] = ()) -> Document:
+    refused = [effect for effect in effects if effect.state is EffectState.REJECTED]
+    return {
+        "id": case.id,
+        "state": case.state,
+        "waiting": waiting(case, effects, events),
+        "refused": [{"what": f"{_KINDS[one.kind]} for {one.target}", "why": one.error or ""} for one in refused],
+        "records": _records(case, effects),
+        "conversation": case.conversation,
+        "source": case.source,
+        "connector": case.connector,
+        "route": case.route,
+        "plan_version": case.plan_version,
+        "topics": list(case.topics),
+        "opened_at": moment(case.opened_at),
+        "updated_at": case.updated_at,
+    }
+
+
+def _records(case: Case, effects: Sequence[Effect]) -> list[Document]:
+    live = case.record
+    return [
+        {
+            "system": effect.target,
+            "id": effect.reference,
+            "url": effect.url,
+            "live": live is not None and (live.system, live.id) == (effect.target, effect.reference),
+        }
+        for effect in effects
+        if effect.kind is EffectKind.RECORD and effect.reference
+    ]
+
+
+def _mention(cases: Cases, name: str, with_text: bool) -> Document:
+    meta, words = cases.mention(name)
+    found: Document = {
+        "id": name,
+        "version": int(meta["version"]) if meta else None,
+        "url": meta.get("url") if meta else None,
+        "own": bool(meta and meta.get("own")),
+        "removed_at": meta.get("removed_at") if meta else None,
+    }
+    if with_text:
+        found["text"] = words.text if words else None
+    return found
+
+
+def _effect(effect: Effect) -> Document:
+    return {
+        "id": effect.id,
+        "kind": effect.kind.value,
+        "target": effect.target,
+        "state": effect.state.value,
+        "attempts": effect.attempt,
+        "mention": effect.mention,
+        "posts": len(effect.members) or None,
+        "reference": effect.reference,
+        "url": effect.url,
+        "error": effect.error,
+        "due_at": _time(effect.due_at),
+        "done_at": _time(effect.done_at),
+    }
+
+
+def _event(event: CaseEvent) -> Document:
+    return {
+        "at": moment(event.at),
+        "what": event.kind.value,
+        "mention": event.mention,
+        "version": event.version,
+        "detail": event.detail,
+    }
+
+
+def _time(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else moment(milliseconds)

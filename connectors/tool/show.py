@@ -1,0 +1,91 @@
+"""Cases on the screen. Takes the documents that `casework` makes; decides nothing but how they look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+_WIDE = 200
+
+
+def console() -> Console:
+    """Standard output; not cut to 80 columns where it is a file or a pipe."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=_WIDE)
+
+
+def show_cases(found: Sequence[dict[str, Any]], state: str) -> None:
+    """One line a case."""
+    out = console()
+    if not found:
+        out.print(f"No case is {state}.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("case", "waits for", "record", "conversation", "route", "changed"):
+        table.add_column(name, overflow="fold", no_wrap=name == "case")
+    for one in found:
+        waits = "; ".join(f"{item['what']}: {item['why']}" for item in [*one["waiting"], *one["refused"]])
+        records = "\n".join(_record(record) for record in one["records"])
+        row = [one["id"], waits or "nothing", records or "none yet", one["conversation"], one["route"] or "none yet"]
+        table.add_row(*(escape(cell) for cell in [*row, one["updated_at"]]), style="yellow" if waits else "")
+    out.print(table, highlight=False)
+
+
+def show_case(found: dict[str, Any]) -> None:
+    """What waits first, then records, posts, effects, timeline."""
+    out = console()
+    plan = f"route {found['route']} of plan {found['plan_version']}" if found["route"] else "not routed yet"
+    _say(out, f"[bold]{escape(found['id'])}[/]  {found['state']}, {escape(plan)}")
+    _say(out, escape(f"{found['conversation']}, from source {found['source']}, opened {found['opened_at']}"))
+    _heading(out, "Waiting")
+    for one in found["waiting"]:
+        _say(out, f"  [yellow]{escape(one['what'])}[/]: {escape(one['why'])}; looked at again {one['next_at'] or '-'}")
+    for one in found["refused"]:
+        _say(out, f"  [red]{escape(one['what'])} was refused for good[/]: {escape(one['why'])}")
+    if not found["waiting"] and not found["refused"]:
+        _say(out, "  nothing; all that was planned is done")
+    _heading(out, "Records")
+    for one in found["records"]:
+        _say(out, escape(f"  {one['system']}: {_record(one)}" + ("" if one["live"] else " (not the live record)")))
+    _heading(out, "Posts")
+    for one in found["mentions"]:
+        _post(out, one)
+    _heading(out, "Effects")
+    for one in found["effects"]:
+        _effect(out, one)
+    _heading(out, "Timeline")
+    for one in found["timeline"]:
+        what = [one["what"], one["mention"] or "", *(f"{name}={value}" for name, value in one["detail"].items())]
+        _say(out, f"  {one['at']}  {escape(' '.join(part for part in what if part))}")
+
+
+def _post(out: Console, one: dict[str, Any]) -> None:
+    marks = [f"version {one['version']}"] if one["removed_at"] is None else [f"removed {one['removed_at']}"]
+    marks += ["our own"] if one["own"] else []
+    _say(out, escape(f"  {one['id']} ({', '.join(marks)}) {one['url'] or ''}"))
+    for line in (one.get("text") or "").splitlines():
+        _say(out, f"    [dim]{escape(line)}[/]")
+
+
+def _effect(out: Console, one: dict[str, Any]) -> None:
+    about = one["mention"] or (f"{one['posts']} posts" if one["posts"] else "")
+    ends = one["reference"] or one["error"] or (f"due {one['due_at']}" if one["due_at"] else "")
+    attempts = f"{one['attempts']} attempts" if one["attempts"] != 1 else "1 attempt"
+    line = f"  {one['state']:<10} {one['kind']:<6} {one['target']}  {about}  {attempts}  {ends}"
+    _say(out, escape(line.rstrip()))
+
+
+def _record(one: dict[str, Any]) -> str:
+    return f"{one['id']} {one['url'] or ''}".strip()
+
+
+def _heading(out: Console, text: str) -> None:
+    _say(out, f"\n[bold]{text}[/]")
+
+
+def _say(out: Console, line: str) -> None:
+    out.print(line, highlight=False, soft_wrap=True)
