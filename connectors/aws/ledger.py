@@ -67,10 +67,12 @@ class TableLedger:
         return put
 
     def _name_record(self, event: CaseEvent, record: Record) -> Item:
-        return self._table.update_action(
+        named = self._table.update_action(
             f"CASE#{event.case}",
             "META",
-            "SET record = :record, updated_at = :at",
+            "SET #record = :record, updated_at = :at",
             {":record": record.model_dump(), ":at": moment(event.at)},
             "attribute_exists(pk)",
         )
+        named["Update"]["ExpressionAttributeNames"] = {"#record": "record"}  # a word that DynamoDB keeps to itself
+        return named
