@@ -59,8 +59,9 @@ def managed(console: Console, keep: bool, given: Path | None) -> Iterator[Runnin
         ):
             state.write(folder, stack.particulars(keep))
             yield stack
+        console.print("Stopped all that was started.", highlight=False)
     except InterruptedStackError:
-        console.print("Stopped: everything that was started has ended.", highlight=False)
+        console.print("Stopped all that was started.", highlight=False)
         raise typer.Exit(130) from None
     except (
         state.StateError,
@@ -95,11 +96,13 @@ def interruptible(console: Console) -> Iterator[None]:
 
 
 def watch(stack: RunningStack) -> None:
-    """Wait for as long as everything runs; ends the command with a sentence when a part of it died."""
-    while True:
-        time.sleep(0.5)
-        if (sentence := stack.ended()) is not None:
-            stop(sentence)
+    """Wait until Ctrl-C, which is the proper end; ends the command with a sentence when a part of it died."""
+    try:
+        while (sentence := stack.ended()) is None:
+            time.sleep(0.5)
+    except InterruptedStackError:
+        return
+    stop(sentence)
 
 
 def show_addresses(console: Console, stack: RunningStack) -> None:

@@ -1,0 +1,132 @@
+"""Cases as an on-call engineer reads them: what waits and why comes first, nobody's words unless asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening, Record
+from connectors.core.models import Mention
+from connectors.tool.casework import dossier, find_case, summaries, waiting
+from connectors.tool.deployment import DeploymentError
+from connectors.tool.show import show_case, show_cases
+
+NOW = int(datetime(2026, 11, 21, 10, tzinfo=UTC).timestamp() * 1000)
+POST = "discourse:forum.acme.com:9001"
+WORDS = "the flat is getting cold [bold]not markup[/bold]"
+
+
+def a_case(identity: str = "case-abcdefgh", **more: Any) -> Case:
+    return Case(
+        id=identity,
+        conversation="discourse:forum.acme.com:512",
+        connector="discourse",
+        source="hailback-routes/Forum",
+        first_mention=POST,
+        opened_at=NOW,
+        updated_at="2026-11-21T10:00:00Z",
+        **{"plan_version": "p1", "route": "everything-else", **more},
+    )
+
+
+def an_effect(kind: EffectKind, state: EffectState, **more: Any) -> Effect:
+    name = more.pop("id", f"{kind}#x")
+    return Effect(
+        case="case-abcdefgh", id=name, kind=kind, target="routes/Tracker", state=state, planned_at=NOW, **more
+    )
+
+
+class FakeCases:
+    """What the store would say."""
+
+    def __init__(self, *cases: Case, effects: tuple[Effect, ...] = (), events: tuple[CaseEvent, ...] = ()) -> None:
+        self._cases, self._effects, self._events = cases, effects, events
+
+    def case(self, identity: str) -> Case | None:
+        return next((case for case in self._cases if case.id == identity), None)
+
+    def newest(self, limit: int, state: str = "open") -> list[Case]:
+        return [case for case in self._cases if case.state == state][:limit]
+
+    def effects(self, _: str) -> list[Effect]:
+        return list(self._effects)
+
+    def timeline(self, _: str) -> tuple[CaseEvent, ...]:
+        return self._events
+
+    def mention(self, identity: str) -> tuple[dict[str, Any] | None, Mention | None]:
+        words = Mention(connector="discourse", native_id="9001", conversation_id="512", text=WORDS)
+        return {"version": 2, "url": "https://forum.acme.com/t/512/1"}, words if identity == POST else None
+
+
+def test_what_needs_an_administrator_comes_first() -> None:
+    parked = an_effect(
+        EffectKind.RECORD,
+        EffectState.PARKED,
+        attempt=3,
+        error="Misconfigured: tracker.acme.com refuses the password",
+        due_at=NOW + 900_000,
+    )
+    planned = an_effect(EffectKind.NOTIFY, EffectState.PLANNED, due_at=NOW + 60_000)
+    first, second = waiting(a_case(), [planned, parked])
+    assert first["what"] == "the record for routes/Tracker"
+    assert first["why"] == "refused for now, after 3 attempts: Misconfigured: tracker.acme.com refuses the password"
+    assert first["next_at"] == "2026-11-21T10:15:00Z"
+    assert second["what"].startswith("a notification")
+
+
+def test_a_post_that_its_note_carries_does_not_wait_twice() -> None:
+    wish = an_effect(EffectKind.NOTE, EffectState.CLAIMED, batch="batch#1", mention=POST, version=1)
+    note = an_effect(EffectKind.BATCH, EffectState.UNKNOWN, id="batch#1", members=("note#x",), attempt=1)
+    (only,) = waiting(a_case(), [wish, note])
+    assert only["what"] == "a note of 1 post for routes/Tracker"
+    assert "looked up before it is repeated" in only["why"]
+
+
+def test_a_case_without_a_plan_says_so() -> None:
+    event = CaseEvent(case="case-abcdefgh", id="e", kind=Happening.OPENED, at=NOW, mention=POST, due_at=NOW)
+    (only,) = waiting(a_case(plan_version=None, route=None), [], [event])
+    assert "no plan is in force" in only["why"]
+
+
+def test_a_dossier_holds_words_only_on_request() -> None:
+    record = an_effect(
+        EffectKind.RECORD, EffectState.DONE, reference="issue1", url="http://tracker/issue1", done_at=NOW
+    )
+    case = a_case(record=Record(system="routes/Tracker", id="issue1", url="http://tracker/issue1"))
+    event = CaseEvent(case=case.id, id="e", kind=Happening.OPENED, at=NOW, mention=POST, version=1)
+    cases: Any = FakeCases(case, effects=(record,), events=(event,))
+    found = dossier(cases, case)
+    assert WORDS not in str(found)
+    assert found["waiting"] == []
+    assert found["records"] == [
+        {"system": "routes/Tracker", "id": "issue1", "url": "http://tracker/issue1", "live": True}
+    ]
+    assert [one["id"] for one in found["mentions"]] == [POST]
+    assert dossier(cases, case, with_text=True)["mentions"][0]["text"] == WORDS
+
+
+def test_a_case_is_found_by_how_its_id_begins() -> None:
+    cases: Any = FakeCases(a_case("case-abcd"), a_case("case-abef"), a_case("case-xyz"))
+    assert find_case(cases, "case-abcd").id == "case-abcd"
+    assert find_case(cases, "x").id == "case-xyz"
+    with pytest.raises(DeploymentError, match="could be any of 2 cases, such as case-abcd, case-abef"):
+        find_case(cases, "ab")
+    with pytest.raises(DeploymentError, match="there is no case q"):
+        find_case(cases, "q")
+
+
+def test_the_screen_shows_words_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    case = a_case()
+    refused = an_effect(EffectKind.BATCH, EffectState.REJECTED, error="Rejected: too long", done_at=NOW)
+    cases: Any = FakeCases(case, effects=(refused,))
+    show_case(dossier(cases, case, with_text=True))
+    shown = capsys.readouterr().out
+    assert WORDS in shown
+    assert shown.index("was refused for good") < shown.index("Timeline")
+    show_cases(summaries(cases, 5, "open"), "open")
+    assert "Rejected: too long" in capsys.readouterr().out
+    show_cases([], "closed")
+    assert capsys.readouterr().out == "No case is closed.\n"
