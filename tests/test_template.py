@@ -131,13 +131,21 @@ def _names_in_settings() -> set[str]:
     return {text for text in texts if re.fullmatch(r"[A-Z][A-Z_]+", text)}
 
 
-def test_queues_outwait_their_workers(resources: dict[str, Any]) -> None:
+@pytest.mark.parametrize("pace", ["steady", "brisk"])
+def test_queues_outwait_their_workers(template: dict[str, Any], resources: dict[str, Any], pace: str) -> None:
+    def seconds(value: Any) -> int:
+        found: int = template["Mappings"]["Pace"][pace][value["FindInMap"][2]]
+        return found
+
     for function in ("IngestEvent", "SyncRecord", "NotifyPeople"):
         for event in resources[function]["Properties"]["Events"].values():
             assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
             queue = resources[event["Properties"]["Queue"]["GetAtt"].removesuffix(".Arn")]["Properties"]
-            assert queue["VisibilityTimeout"] >= 6 * resources[function]["Properties"]["Timeout"]
+            limit = seconds(resources[function]["Properties"]["Timeout"])
+            assert seconds(queue["VisibilityTimeout"]) >= 6 * limit
             assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+            told = resources[function]["Properties"]["Environment"]["Variables"]
+            assert "LEASE_SECONDS" not in told or seconds(told["LEASE_SECONDS"]) > limit
 
 
 def test_each_due_shard_is_woken_every_minute(resources: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ class Intake:
         *,
         now: Callable[[], int],
         grace: float = 60.0,
-        text_days: int = 180,
+        text_days: int = 90,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._table, self._blobs, self._now = table, blobs, now

@@ -51,7 +51,7 @@ class Settings:
             sync_url=environment.get("SYNC_QUEUE_URL", ""),
             notify_url=environment.get("NOTIFY_QUEUE_URL", ""),
             concurrency=int(number("SYNC_CONCURRENCY", 4)),
-            text_days=int(number("TEXT_DAYS", 180)),
+            text_days=int(number("TEXT_DAYS", 90)),
             allow_private=environment.get("ALLOW_PRIVATE_SYSTEMS", "false").lower() == "true",
             call_seconds=number("CALL_SECONDS", 20),
             pace=pace,

@@ -94,7 +94,7 @@ def deploy_locally(
     local: LocalAws, built: Path, name: str = "hailback", parameters: Mapping[str, str] | None = None, **more: Any
 ) -> Stack:
     """The machine on a local AWS, reachable at `outputs["WebhookUrl"]` by plain HTTP."""
-    given = {"PublicUrl": local.api_url(name), "AllowPrivateSystems": "true"} | dict(parameters or {})
+    given = {"PublicUrl": local.api_url(name), "AllowPrivateSystems": "true", "Pace": "brisk"} | dict(parameters or {})
     deploy(name, local.environ(), template=built / "template.yaml", parameters=given, tags={API_TAG: name}, **more)
     return describe(local.client("cloudformation"), name)
 

@@ -126,6 +126,15 @@ class Deployment:
             code = error.response["Error"]["Code"]
             raise DeploymentError(f"the secret {name} cannot be read: {code}") from error
 
+    def dead_letters(self) -> dict[str, int]:
+        """How many messages wait in each dead-letter queue that is not empty."""
+        counts = {}
+        for url in self.outputs["DeadLetterQueueUrls"].split(","):
+            name = "ApproximateNumberOfMessages"
+            answer = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+            counts[url.rsplit("/", 1)[1]] = int(answer["Attributes"][name])
+        return {name: count for name, count in counts.items() if count}
+
     def invoke(self, name: str, payload: Mapping[str, Any]) -> Any:
         """Call a function, `WakeDue` or `wake_due`, and wait for its answer. Raises DeploymentError where it raises."""
         logical = "".join(part.capitalize() for part in name.split("_")) if "_" in name else name

@@ -58,6 +58,10 @@ class Tickets:
             for row in sorted(rows, key=lambda row: int(row["id"]))
         ]
 
+    def note_texts(self) -> list[str]:
+        """The text of every note there is, on a ticket or not. Raises TrackerError."""
+        return [row.get("content") or "" for row in self._rows("msg?@fields=content&@verbose=3")]
+
     def _rows(self, path: str) -> list[dict[str, Any]]:
         try:
             answer = self._pool.request("GET", f"{self.base_url}rest/data/{path}", headers=self._headers)

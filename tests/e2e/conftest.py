@@ -6,18 +6,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.tool import aws, deploy
+from connectors.tool.aws import LocalAws
+from connectors.tool.deploy import Stack
+from connectors.tool.local import RunningStack, running_stack
 
 
 @pytest.fixture(scope="session")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[aws.LocalAws]:
-    """A local AWS with IAM enforced, ended with the tests."""
-    with aws.start(tmp_path_factory.mktemp("aws")) as running:
+def machine() -> Iterator[RunningStack]:
+    """Everything that `hailback up` starts, with IAM enforced; ended with the tests."""
+    with running_stack() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def stack(local: aws.LocalAws, tmp_path_factory: pytest.TempPathFactory) -> deploy.Stack:
-    """The machine."""
-    built = deploy.build(local.python, into=tmp_path_factory.mktemp("built") / "build")
-    return deploy.deploy_locally(local, built)
+def local(machine: RunningStack) -> LocalAws:
+    """Its local AWS."""
+    return machine.aws
+
+
+@pytest.fixture(scope="session")
+def stack(machine: RunningStack) -> Stack:
+    """Its machine's stack."""
+    return machine.stack

@@ -23,7 +23,7 @@ ROLES = {
     "IngestRole": "inbox send, table, body read, text keep, text read, text remove",
     "DispatchRole": "table, sync send, notify send",
     "SyncRole": "table, sync send, credentials read, text read",
-    "NotifyRole": "table, topic publish",
+    "NotifyRole": "table, topic publish, text read",
     "WakeRole": "table, due query, sync send, notify send",
     "ConfigureRole": "table, secret describe, topic describe",
 }
