@@ -14,11 +14,13 @@ _PATIENCE = 20.0
 
 def offspring() -> set[int]:
     """Process ids of all descendants that are alive."""
-    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], check=True, capture_output=True, text=True)
+    with subprocess.Popen(["ps", "-eo", "pid=,ppid="], stdout=subprocess.PIPE, text=True) as listing:
+        lines = listing.communicate()[0].splitlines()
     children: dict[int, list[int]] = {}
-    for line in listing.stdout.splitlines():
+    for line in lines:
         pid, parent = map(int, line.split())
-        children.setdefault(parent, []).append(pid)
+        if pid != listing.pid:
+            children.setdefault(parent, []).append(pid)
     found: set[int] = set()
     queue = [os.getpid()]
     while queue:
