@@ -23,7 +23,7 @@ _STATES = ("open",)
 
 def summaries(cases: Cases, limit: int, state: str) -> list[Document]:
     """The cases of a state, newest change first."""
-    return [_summary(case, cases.effects(case.id)) for case in cases.newest(limit, state)]
+    return [_summary(case, cases.effects(case.id), cases.timeline(case.id)) for case in cases.newest(limit, state)]
 
 
 def find_case(cases: Cases, identity: str) -> Case:
