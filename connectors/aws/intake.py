@@ -90,7 +90,7 @@ class Intake:
         if mention.version > known["version"]:
             return self._next(mention, origin, known, text, Happening.EDITED, mention.version)
         if _reworded(mention, known):
-            return self._next(mention, origin, known, text, Happening.EDITED, mention.order)
+            return self._next(mention, origin, known, text, Happening.REWORDED, mention.order)
         return self._again(mention, origin, known)
 
     def _again(self, mention: Mention, origin: Origin, known: Item) -> Taken:
@@ -145,7 +145,9 @@ class Intake:
         self._table.transact(actions)
         if "blob" in before and before["blob"] != words.get("blob"):
             self._blobs.delete(before["blob"])
-        return Taken(kind.value) if case else Taken.OWN
+        if not case:
+            return Taken.OWN
+        return Taken.EDITED if kind is Happening.REWORDED else Taken(kind.value)
 
     def _remove(self, deletion: Deletion, origin: Origin) -> Taken:
         known = self._table.get(*mention_key(deletion.id))

@@ -31,6 +31,8 @@ class Happening(StrEnum):
     OPENED = "opened"
     SAID = "said"
     EDITED = "edited"
+    REWORDED = "reworded"
+    """Edited under the same version; its event's number is the order of the delivery that said so."""
     DELETED = "deleted"
     RESTORED = "restored"
 
@@ -42,7 +44,14 @@ class Happening(StrEnum):
 
 
 OUTSIDE = frozenset(
-    {Happening.OPENED, Happening.SAID, Happening.EDITED, Happening.DELETED, Happening.RESTORED},
+    {
+        Happening.OPENED,
+        Happening.SAID,
+        Happening.EDITED,
+        Happening.REWORDED,
+        Happening.DELETED,
+        Happening.RESTORED,
+    },
 )
 
 
