@@ -25,7 +25,7 @@ from connectors.aws.table import Table
 from connectors.core.ingest import Origin, ingest, read
 
 logger = Logger()
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
 
 @cache

@@ -30,7 +30,7 @@ from connectors.core.case import record_id
 from connectors.core.sync import OutOfTimeError, RecordSync
 
 logger = Logger()
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
 
 @cache
