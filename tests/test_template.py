@@ -134,7 +134,7 @@ def _names_in_settings() -> set[str]:
 @pytest.mark.parametrize("pace", ["steady", "brisk"])
 def test_queues_outwait_their_workers(template: dict[str, Any], resources: dict[str, Any], pace: str) -> None:
     def seconds(value: Any) -> int:
-        found: int = template["Mappings"]["Pace"][pace][value["FindInMap"][2]]
+        found = int(template["Mappings"]["Pace"][pace][value["FindInMap"][2]])
         return found
 
     for function in ("IngestEvent", "SyncRecord", "NotifyPeople"):
