@@ -59,7 +59,7 @@ def build(
     """
     environ = {"LAYER_PY": runtime.removeprefix("python"), "LAYER_ARCH": architecture, "LAYER_TARGET": "lambda"}
     if python:
-        environ |= {"LAYER_TARGET": "host", "LAYER_INSTALL": _installer(python)}
+        environ |= {"LAYER_TARGET": "host", "LAYER_INSTALL": _installer(python), "LAYER_PYTHON": str(python)}
     built = into or checkout / ".aws-sam" / "build"
     command = ["build", "--template", str(checkout / "template.yaml"), "--build-dir", str(built)]
     _sam(command, environ, checkout, progress)
@@ -94,7 +94,8 @@ def deploy_locally(
     local: LocalAws, built: Path, name: str = "hailback", parameters: Mapping[str, str] | None = None, **more: Any
 ) -> Stack:
     """The machine on a local AWS, reachable at `outputs["WebhookUrl"]` by plain HTTP."""
-    given = {"PublicUrl": local.api_url(name), "AllowPrivateSystems": "true", "Pace": "brisk"} | dict(parameters or {})
+    small = {"Pace": "brisk", "IngestConcurrency": "2"}  # many cold workers at once would starve each other here
+    given = {"PublicUrl": local.api_url(name), "AllowPrivateSystems": "true"} | small | dict(parameters or {})
     deploy(name, local.environ(), template=built / "template.yaml", parameters=given, tags={API_TAG: name}, **more)
     return describe(local.client("cloudformation"), name)
 

@@ -31,6 +31,8 @@ def run(
     from rich.console import Console
 
     begun = time.monotonic()
+    if json_file and not json_file.resolve().parent.is_dir():
+        stop(f"--json: the folder {json_file.resolve().parent} does not exist", 2)
     console = Console()
     with managed(console, keep=False, given=state) as stack:
         show_addresses(console, stack)
