@@ -29,9 +29,7 @@ _MISCONFIGURED = frozenset(
     {
         "AuthorizationError",
         "AccessDenied",
-        "AccessDeniedException",
         "NotFound",
-        "NotFoundException",
         "EndpointDisabled",
         "KMSDisabled",
         "KMSInvalidState",
@@ -78,12 +76,14 @@ def translate(error: Exception, topic: str) -> RemoteError | Exception:
     """What an error of the SNS client means. Names the topic, which is no secret."""
     match error:
         case ClientError():
-            code = error.response["Error"]["Code"]
+            code = error.response["Error"]["Code"].removesuffix(
+                "Exception"
+            )  # some say NotFound, some NotFoundException
             if code in _MISCONFIGURED:
                 return MisconfiguredError(f"{topic}: {code}; check that the topic exists and may be published to")
             if code in _REFUSED:
                 return RejectedError(f"{topic}: {code}")
-            if code in {"Throttled", "Throttling", "ThrottlingException", "KMSThrottling", "RequestThrottled"}:
+            if code in {"Throttled", "Throttling", "KMSThrottling", "RequestThrottled"}:
                 return UnavailableError(f"{topic}: throttled")
             return UnknownOutcomeError(f"{topic}: {code}")
         case HTTPClientError():

@@ -115,7 +115,7 @@ def notification(case: Case, post: Post | None, notification_id: str) -> dict[st
         "case": case.id,
         "route": case.route or "",
         "title": headline,
-        "author": (post.author if post else None) or "",
+        "author": ((post.author if post else None) or "")[:_LONGEST_TITLE],
         "url": (post.url if post else None) or "",
         "opened_at": moment(case.opened_at),
     }
