@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from connectors.tool.aws import LocalAws
@@ -130,11 +131,17 @@ def _sam(command: Sequence[str], environ: Mapping[str, str], folder: Path, progr
     sam = ensure_venv("sam", _LOCK).with_name("sam")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     settings = {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.5", "COLUMNS": "200", "PATH": path}
+    with TemporaryDirectory(prefix="hailback-sam-") as scratch:  # sam leaves a folder behind for each thing it builds
+        settings["TMPDIR"] = scratch
+        _run([str(sam), *command], _without_aws(os.environ) | settings | dict(environ), folder, progress)
+
+
+def _run(command: list[str], environ: Mapping[str, str], folder: Path, progress: Progress | None) -> None:
     said: deque[str] = deque(maxlen=_TAIL)
     process = subprocess.Popen(
-        [str(sam), *command],
+        command,
         cwd=folder,
-        env=_without_aws(os.environ) | settings | dict(environ),
+        env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -152,4 +159,4 @@ def _sam(command: Sequence[str], environ: Mapping[str, str], folder: Path, progr
             process.kill()
             raise
     if failed:
-        raise DeployError(f"`sam {command[0]}` failed:\n" + "\n".join(said))
+        raise DeployError(f"`sam {command[1]}` failed:\n" + "\n".join(said))

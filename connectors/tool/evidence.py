@@ -57,13 +57,6 @@ def log_text(deployment: Deployment) -> str:
     return "\n".join(lines)
 
 
-def dead_letters(deployment: Deployment) -> dict[str, int]:
-    """How many messages lie in each dead-letter queue that has any."""
-    urls = deployment.outputs["DeadLetterQueueUrls"].split(",")
-    counts = {url.rsplit("/", 1)[1]: waiting(deployment, url) for url in urls}
-    return {name: count for name, count in counts.items() if count}
-
-
 def waiting(deployment: Deployment, url: str) -> int:
     """Messages in a queue, also those that somebody is working on."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

@@ -132,7 +132,8 @@ class RunningStack(Deployment):
     def ended(self) -> str | None:
         """What is wrong, should a part of it have ended by itself."""
         if self.aws._process.poll() is not None:  # noqa: SLF001
-            return f"the local AWS ended by itself; the end of its log may say why: {self.aws.log}"
+            said = self.aws.log.read_text(encoding="utf-8", errors="replace").splitlines()[-10:]
+            return "\n".join(["the local AWS ended by itself; the end of its log:", *said])
         return None if self.tracker.alive() else "the tracker ended by itself; start again"
 
     def particulars(self, kept: bool) -> state.Particulars:

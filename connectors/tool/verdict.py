@@ -181,7 +181,7 @@ class Verdict:
         return Check(check.name, check.ok and lines > 0, f"{check.detail} ({lines} lines)")
 
     def _no_dead_letters(self) -> Check:
-        dead = evidence.dead_letters(self._stack)
+        dead = self._stack.dead_letters()
         said = ", ".join(f"{count} in {name}" for name, count in dead.items())
         return Check("no dead letters", not dead, said or "all queues looked at")
 

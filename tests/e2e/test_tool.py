@@ -1,0 +1,74 @@
+"""The commands as a person runs them: the whole demo, and a start that is broken off."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.tool import state
+from connectors.tool.offspring import offspring
+from tests.e2e.wait import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def hailback(tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes of the tool, ended with the test."""
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    return subprocess.Popen(
+        [str(Path(sys.executable).with_name("hailback")), *arguments, "--state", str(tmp_path / "state")],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_demo_really_happens_and_leaves_nothing(tmp_path: Path, hailback: list[subprocess.Popen[str]]) -> None:
+    before = offspring()
+    file = tmp_path / "run.json"
+    hailback.append(start(tmp_path, "run", "--once", "--json", str(file)))
+    said, _ = hailback[0].communicate(timeout=280)
+    assert hailback[0].returncode == 0, said
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert found["ok"], found["checks"]
+    assert all(check["ok"] for check in found["checks"])
+    assert len({post["ticket_url"] for post in found["posts"]}) == len({post["case"] for post in found["posts"]}) > 1
+    assert all(post["seconds_to_ticket"] > 0 for post in found["posts"])
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert not (tmp_path / "state" / "stack.json").exists()
+    assert offspring() - before == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_start_that_is_broken_off_leaves_nothing(
+    tmp_path: Path, hailback: list[subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    before = offspring()
+    hailback.append(start(tmp_path, "up"))
+    until(lambda: len(offspring() - before) > 2, 60, "its first servers", every=0.05)
+    hailback[0].send_signal(number)
+    said, _ = hailback[0].communicate(timeout=60)
+    assert hailback[0].returncode == 130, said
+    assert "Stopped all that was started." in said
+    assert offspring() - before == set()
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert state.read(tmp_path / "state") is None
