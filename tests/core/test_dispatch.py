@@ -8,7 +8,7 @@ from connectors.core.case import Case, CaseEvent, Effect, Happening
 from connectors.core.dispatch import Dispatcher
 from connectors.core.errors import ConflictError
 from connectors.core.ledger import Pace
-from tests.core.test_sync import CASE
+from tests.core.sync_bench import CASE
 from tests.store.shop import Plans, Rung
 
 NEW = CASE.model_copy(update={"plan_version": None, "systems": (), "topics": ()})

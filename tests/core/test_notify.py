@@ -10,7 +10,7 @@ from connectors.core.case import Effect, EffectKind, EffectState, Happening, not
 from connectors.core.errors import RejectedError, UnavailableError, UnknownOutcomeError
 from connectors.core.ledger import Pace
 from connectors.core.notify import Notifier
-from tests.core.test_sync import CASE
+from tests.core.sync_bench import CASE
 from tests.doubles import Clock, MemoryLedger, Words
 
 TOPIC = "arn:aws:sns:eu-central-1:000000000000:hailback-care"

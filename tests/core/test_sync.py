@@ -2,131 +2,24 @@
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from connectors.core.case import (
-    Case,
     Effect,
-    EffectKind,
     EffectState,
     Happening,
-    note_id,
-    record_id,
 )
 from connectors.core.errors import (
-    ConflictError,
     MisconfiguredError,
     RejectedError,
-    SpentPermitError,
     UnavailableError,
     UnknownOutcomeError,
 )
-from connectors.core.ledger import Pace, look_again
 from connectors.core.sync import BATCH, Outcome, OutOfTimeError, RecordSync
-from tests.doubles import Clock, MemoryLedger, Tracker, Words
-
-CASE = Case(
-    id="case-1",
-    conversation="discourse:forum:7",
-    connector="discourse",
-    source="stack/Forum",
-    first_mention="post:1",
-    opened_at=1_795_000_000_000,
-    updated_at="2026-11-20T10:00:00Z",
-    plan_version="p",
-    systems=("stack/Tracker",),
-)
-SYSTEM = "stack/Tracker"
-PACE = Pace(doorbell=60, lease=65, backoff=15, longest=900)
-WORKER = 60.0
-"""Seconds that a worker lives; less than the lease."""
-
-
-@dataclass
-class Bench:
-    """One case's ledger, its system of record, and workers on one clock."""
-
-    clock: Clock = field(default_factory=Clock)
-    ledger: MemoryLedger = field(default_factory=MemoryLedger)
-    words: Words = field(default_factory=Words)
-
-    def __post_init__(self) -> None:
-        self.tracker = Tracker(self.clock, spent=SpentPermitError)
-        self.ledger.plan(
-            Effect(
-                case=CASE.id,
-                id=record_id(SYSTEM),
-                kind=EffectKind.RECORD,
-                target=SYSTEM,
-                planned_at=self.clock.now(),
-                due_at=self.clock.now(),
-            )
-        )
-
-    def say(self, *posts: int, happening: Happening = Happening.SAID, version: int = 1) -> None:
-        for post in posts:
-            mention = f"post:{post}"
-            self.ledger.plan(
-                Effect(
-                    case=CASE.id,
-                    id=note_id(SYSTEM, mention, happening, version),
-                    kind=EffectKind.NOTE,
-                    target=SYSTEM,
-                    planned_at=self.clock.now() + len(self.ledger.effects),
-                    due_at=self.clock.now(),
-                    mention=mention,
-                    version=version,
-                    happening=happening,
-                )
-            )
-
-    def run(self, remaining: Callable[[], float] | None = None) -> Outcome:
-        born = self.clock.seconds
-        return RecordSync(
-            self.ledger,
-            self.words,
-            self.tracker,
-            PACE,
-            now=self.clock.now,
-            remaining=remaining or (lambda: born + WORKER - self.clock.seconds),
-            need=5.0,
-        ).run(CASE, SYSTEM)
-
-    @property
-    def record(self) -> Effect:
-        return self.ledger.effects[record_id(SYSTEM)]
-
-    def told(self) -> list[str]:
-        """The posts that notes bring, in the order in which they came."""
-        return [post for _, text in self.tracker.notes for post in re.findall(r"^Post: (.*)$", text, re.MULTILINE)]
-
-    def unfinished(self) -> list[Effect]:
-        return [effect for effect in self.ledger.effects.values() if not effect.state.final]
-
-    def later(self) -> None:
-        """Until the next thing is due; it is put off as `wake_due` does before it wakes the worker."""
-        due = min((e.due_at for e in self.unfinished() if e.due_at), default=self.clock.now())
-        self.clock.advance(max(0.0, due / 1000 - self.clock.seconds) + 0.5)
-        now = self.clock.now()
-        for effect in self.unfinished():
-            if effect.due_at and effect.due_at <= now:
-                moved = effect.model_copy(update={"due_at": look_again(effect, now, PACE)})
-                self.ledger.effects[effect.id] = moved
-
-    def finish(self) -> None:
-        """Sweep and work until nothing is left to do."""
-        for _ in range(80):
-            if not self.unfinished():
-                return
-            self.later()
-            self.run()
+from tests.core.sync_bench import CASE, PACE, SYSTEM, Bench
 
 
 @pytest.fixture
@@ -435,76 +328,3 @@ def test_a_note_begun_by_another_is_not_overtaken(bench: Bench) -> None:
     bench.run()
     bench.run()
     assert bench.told() == ["post:1", "post:2"]
-
-
-class Died(BaseException):
-    """The worker's process is gone."""
-
-
-def chaos(seed: int) -> None:  # noqa: C901 - one schedule, told in one place
-    """Random faults, deaths, late answers, overlapping workers and sweeps; then calm, and everything must be right."""
-    dice = random.Random(seed)
-    bench = Bench()
-    bench.tracker.permits = dice.random() < 0.5
-    bench.tracker.settle = dice.choice([0.0, 10.0])
-    bench.tracker.honour = dice.choice([30.0, 3600.0])
-    depth = 0
-
-    def fault(operation: str) -> Any:
-        roll = dice.random()
-        if roll < 0.12:
-            return UnavailableError("refused", retry_after=dice.choice([None, 5.0, 200.0]))
-        if roll < 0.24:
-            return ("after", UnknownOutcomeError("timed out"))
-        if roll < 0.32:
-            return UnknownOutcomeError("broken off")
-        if roll < 0.36:
-            return MisconfiguredError("401")
-        if roll < 0.42:
-            raise Died
-        return None
-
-    def other_worker(_operation: str = "") -> None:
-        nonlocal depth
-        bench.clock.advance(dice.choice([0.0, 0.1, 2.0]))
-        if depth < 2 and dice.random() < 0.15:
-            depth += 1
-            work()
-            depth -= 1
-
-    def flaky_write() -> None:
-        other_worker()
-        if dice.random() < 0.04:
-            raise Died
-
-    def work() -> None:
-        with suppress(Died, OutOfTimeError):
-            bench.run()
-
-    bench.tracker.fault = fault
-    bench.tracker.dawdle = other_worker
-    bench.ledger.before_write = bench.ledger.after_write = flaky_write
-    posts = 0
-    for _ in range(dice.randrange(3, 9)):
-        new = dice.randrange(0, 4)
-        bench.say(*range(posts + 1, posts + new + 1))
-        posts += new
-        work()
-        bench.later() if dice.random() < 0.6 else bench.clock.advance(dice.choice([0, 1, 70]))
-    bench.tracker.fault = lambda operation: None
-    bench.tracker.dawdle = lambda operation: None
-    bench.ledger.before_write = bench.ledger.after_write = lambda: None
-    bench.finish()
-    assert bench.unfinished() == []
-    assert len(bench.tracker.records) == 1
-    assert bench.told() == [f"post:{post}" for post in range(1, posts + 1)]
-    assert all(effect.state is EffectState.DONE for effect in bench.ledger.effects.values())
-
-
-@pytest.mark.parametrize("block", range(8))
-def test_any_schedule_ends_with_one_record_and_every_post_in_one_note(block: int) -> None:
-    for seed in range(block * 300, block * 300 + 300):
-        try:
-            chaos(seed)
-        except (AssertionError, ConflictError) as error:
-            raise AssertionError(f"seed {seed}: {error}") from error

@@ -18,10 +18,10 @@ import sync_record
 import wake_due
 from moto import mock_aws
 
+from connectors.aws import inbox
 from connectors.aws.blobs import Blobs
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
-from connectors.aws.inbox import CHUNK
 from connectors.aws.table import pack
 from connectors.core.case import CaseEvent, EffectState, record_id
 from connectors.core.dispatch import Dispatcher
@@ -158,7 +158,9 @@ def test_a_failing_table_brings_the_delivery_back(machine: Machine, monkeypatch:
 def test_a_delivery_of_very_many_events_is_put_back_in_pieces(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    posts = [said(post) for post in range(1, CHUNK * 2 + 2)]
+    monkeypatch.setattr(ingest_event, "CHUNK", 4)
+    monkeypatch.setattr(inbox, "CHUNK", 4)
+    posts = [said(post) for post in range(1, 10)]
     monkeypatch.setattr(ingest_event, "read", lambda *_: posts)
     ingest_event.handler(sqs_event(delivery()), Context())
     assert machine.shop.rows() == []

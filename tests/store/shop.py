@@ -58,7 +58,7 @@ class Shop:
         self.cases = Cases(self.table, blobs)
         self.ledger = TableLedger(self.table)
         self.due = Due(self.table)
-        self.intake = Intake(self.table, blobs, now=self.now, sleep=lambda seconds: None)
+        self.intake = Intake(self.table, blobs, now=self.now, text_days=180, sleep=lambda seconds: None)
 
     def take_in(self, event: Mention | Deletion | Unsupported, origin: Origin = ORIGIN, raw: bytes = RAW) -> Taken:
         return self.intake.take_in(event, origin, raw)
