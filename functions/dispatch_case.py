@@ -11,9 +11,9 @@ from collections import defaultdict
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
+from connectors.aws import clients
 from connectors.aws.bells import SqsBells
 from connectors.aws.blobs import Blobs
 from connectors.aws.cases import Cases
@@ -27,13 +27,19 @@ logger = Logger()
 
 
 @cache
+def bells() -> SqsBells:
+    """What wakes this deployment's workers."""
+    settings = Settings.read()
+    return SqsBells(clients.make("sqs"), settings.sync_url, settings.notify_url, settings.concurrency)
+
+
+@cache
 def dispatcher() -> Dispatcher:
     """The dispatcher over this deployment's table and queues."""
     settings = Settings.read()
-    client = boto3.client("dynamodb")
-    cases = Cases(Table(client, settings.table), Blobs(lambda: boto3.client("s3"), settings.bucket))
-    bells = SqsBells(boto3.client("sqs"), settings.sync_url, settings.notify_url, settings.concurrency)
-    return Dispatcher(cases, ConfigStore(client, settings.table), bells, settings.pace)
+    client = clients.make("dynamodb")
+    cases = Cases(Table(client, settings.table), Blobs(lambda: clients.make("s3"), settings.bucket))
+    return Dispatcher(cases, ConfigStore(client, settings.table), bells(), settings.pace)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[object]]:
@@ -61,4 +67,7 @@ def dispatch(cases: dict[str, list[CaseEvent]]) -> int:
                 planned += dispatcher().dispatch(events[start : start + MOST], int(time.time() * 1000))
             except Exception:
                 logger.exception("dispatching failed; wake_due will see to it", extra={"case": case})
+    if bells().lost:
+        logger.warning("wake-ups lost; their effects stay due", extra={"lost": bells().lost})
+        bells().lost = 0
     return planned

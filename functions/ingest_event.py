@@ -10,14 +10,15 @@ import time
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 import connectors
+from connectors.aws import clients
 from connectors.aws.blobs import Blobs
 from connectors.aws.config import ConfigStore
+from connectors.aws.hold import hold
 from connectors.aws.inbox import CHUNK, opened
 from connectors.aws.intake import Intake
 from connectors.aws.settings import Settings
@@ -31,8 +32,8 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 @cache
 def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, Any]:
     settings = Settings.read()
-    client = boto3.client("dynamodb")
-    blobs = Blobs(lambda: boto3.client("s3"), settings.bucket)
+    client = clients.make("dynamodb")
+    blobs = Blobs(lambda: clients.make("s3"), settings.bucket)
     intake = Intake(
         Table(client, settings.table),
         blobs,
@@ -40,7 +41,7 @@ def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, Any]:
         grace=settings.pace.doorbell,
         text_days=settings.text_days,
     )
-    return settings, ConfigStore(client, settings.table), intake, blobs, boto3.client("sqs")
+    return settings, ConfigStore(client, settings.table), intake, blobs, clients.make("sqs")
 
 
 def _take_in(record: SQSRecord) -> None:
@@ -66,4 +67,6 @@ def _take_in(record: SQSRecord) -> None:
 
 def handler(event: dict[str, Any], context: Any) -> Any:
     """A batch of SQS messages to the ids of those that failed."""
+    settings, *_, sqs = _adapters()
+    hold(sqs, settings.inbox_url, event["Records"], context.get_remaining_time_in_millis() / 1000)
     return process_partial_response(event=event, record_handler=_take_in, processor=processor, context=context)

@@ -7,11 +7,11 @@ import time
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from connectors.aws import clients
 from connectors.aws.blobs import Blobs
 from connectors.aws.cases import Cases
 from connectors.aws.ledger import TableLedger
@@ -28,8 +28,8 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 @cache
 def _adapters() -> tuple[Cases, Notifier]:
     settings = Settings.read()
-    table = Table(boto3.client("dynamodb"), settings.table)
-    cases = Cases(table, Blobs(lambda: boto3.client("s3"), settings.bucket))
+    table = Table(clients.make("dynamodb"), settings.table)
+    cases = Cases(table, Blobs(lambda: clients.make("s3"), settings.bucket))
     notifier = Notifier(
         TableLedger(table),
         cases,

@@ -11,16 +11,17 @@ import time
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from connectors.aws import clients
 from connectors.aws.bells import SqsBells
 from connectors.aws.blobs import Blobs
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
+from connectors.aws.hold import hold
 from connectors.aws.ledger import TableLedger
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
@@ -34,28 +35,32 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 @cache
-def _adapters() -> tuple[Settings, Cases, TableLedger, Systems, SqsBells]:
+def _adapters() -> tuple[Settings, Cases, TableLedger, Systems, SqsBells, Any]:
     settings = Settings.read()
-    client = boto3.client("dynamodb")
+    client = clients.make("dynamodb")
     table = Table(client, settings.table)
     systems = Systems(
         ConfigStore(client, settings.table),
-        Credentials(boto3.client("secretsmanager")),
+        Credentials(clients.make("secretsmanager")),
         allow_private=settings.allow_private,
         call_seconds=settings.call_seconds,
     )
-    bells = SqsBells(boto3.client("sqs"), settings.sync_url, settings.notify_url, settings.concurrency)
-    blobs = Blobs(lambda: boto3.client("s3"), settings.bucket)
-    return settings, Cases(table, blobs), TableLedger(table), systems, bells
+    sqs = clients.make("sqs")
+    bells = SqsBells(sqs, settings.sync_url, settings.notify_url, settings.concurrency)
+    blobs = Blobs(lambda: clients.make("s3"), settings.bucket)
+    return settings, Cases(table, blobs), TableLedger(table), systems, bells, sqs
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """A batch of wake-ups to the ids of those that failed."""
-    ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+    left = context.get_remaining_time_in_millis() / 1000
+    ends = time.monotonic() + left
+    settings, *_, sqs = _adapters()
+    hold(sqs, settings.sync_url, event["Records"], left)
 
     def sync(record: SQSRecord) -> None:
         wake_up = json.loads(record.body)
-        settings, cases, ledger, systems, bells = _adapters()
+        settings, cases, ledger, systems, bells, _ = _adapters()
         case = cases.case(wake_up["case"])
         if case is None:
             logger.warning("woken for a case that is not there", extra={"case": wake_up["case"]})

@@ -11,11 +11,11 @@ from collections import defaultdict
 from functools import cache
 from typing import Any
 
-import boto3
 import dispatch_case
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from connectors.aws import clients
 from connectors.aws.bells import SqsBells
 from connectors.aws.due import Due
 from connectors.aws.settings import Settings
@@ -31,8 +31,8 @@ MOST = 1_000
 @cache
 def _adapters() -> tuple[Settings, Due, SqsBells]:
     settings = Settings.read()
-    bells = SqsBells(boto3.client("sqs"), settings.sync_url, settings.notify_url, settings.concurrency)
-    return settings, Due(Table(boto3.client("dynamodb"), settings.table)), bells
+    bells = SqsBells(clients.make("sqs"), settings.sync_url, settings.notify_url, settings.concurrency)
+    return settings, Due(Table(clients.make("dynamodb"), settings.table)), bells
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:

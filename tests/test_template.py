@@ -1,4 +1,4 @@
-"""What the template and the lock files promise, read as they stand; `tests/e2e/test_deployed_template.py` tries it out."""
+"""What the template and the lock files promise, as they stand; `tests/e2e/test_deployed_template.py` tries it out."""
 
 from __future__ import annotations
 
@@ -134,8 +134,7 @@ def _names_in_settings() -> set[str]:
 @pytest.mark.parametrize("pace", ["steady", "brisk"])
 def test_queues_outwait_their_workers(template: dict[str, Any], resources: dict[str, Any], pace: str) -> None:
     def seconds(value: Any) -> int:
-        found = int(template["Mappings"]["Pace"][pace][value["FindInMap"][2]])
-        return found
+        return int(template["Mappings"]["Pace"][pace][value["FindInMap"][2]])
 
     for function in ("IngestEvent", "SyncRecord", "NotifyPeople"):
         for event in resources[function]["Properties"]["Events"].values():

@@ -6,6 +6,7 @@ A topic's region is in its ARN. Short time limits and two tries of the client's 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,6 @@ def translate(error: Exception, topic: str) -> RemoteError | Exception:
 
 def _subject(text: str) -> str:
     """SNS takes up to 100 printable ASCII characters, beginning with a letter, a number or punctuation."""
-    plain = text.encode("ascii", "replace").decode()
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     plain = "".join(letter for letter in plain if letter.isprintable())
     return plain[:_SUBJECT].strip() or "Hailback"

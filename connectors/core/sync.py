@@ -23,7 +23,7 @@ from connectors.core.case import (
     record_id,
 )
 from connectors.core.compose import Post, case_draft, note_draft
-from connectors.core.errors import ConflictError, RemoteError
+from connectors.core.errors import ConflictError, RejectedError, RemoteError
 from connectors.core.identity import digest
 from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, failed, next_step
 from connectors.core.ports import RecordSystem, Reference
@@ -177,7 +177,8 @@ class RecordSync:
             self._let_go(held, step)
             raise
         except RemoteError as error:
-            if sent or step is Next.SEND:
+            gone = held.kind is EffectKind.BATCH and isinstance(error, RejectedError)  # the record was taken away
+            if sent or step is Next.SEND or gone:
                 after = failed(held, error, self._now(), self._pace, self._system.settle)
             else:  # nothing was written in this attempt; whether an earlier one wrote is as unknown as it was
                 after = doubtful(held, error, self._now(), self._pace)

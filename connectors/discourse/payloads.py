@@ -262,7 +262,7 @@ def _is_own(accounts: frozenset[str], user: int | None, handle: str | None) -> b
     return False
 
 
-_topic = _ignore("a topic's first post comes by itself")
+_topic = _ignore("a topic's first post comes by itself", keep_raw=False)
 _solved = _ignore("solutions accepted in the forum are not acted on")
 _personal = _ignore("it is about an account, not something said in public", keep_raw=False)
 
@@ -277,8 +277,8 @@ HANDLERS: dict[str, Handler] = {
     "topic_edited": _topic,
     "topic_destroyed": _topic,
     "topic_recovered": _topic,
-    "post_liked": _ignore("a like says nothing"),
-    "like": _ignore("a like says nothing"),
+    "post_liked": _ignore("a like says nothing", keep_raw=False),
+    "like": _ignore("a like says nothing", keep_raw=False),
     "accepted_solution": _solved,
     "unaccepted_solution": _solved,
     "solved": _solved,
