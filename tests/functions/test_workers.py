@@ -108,7 +108,13 @@ def machine(monkeypatch: pytest.MonkeyPatch, aws_environment: None) -> Iterator[
 def sqs_event(*bodies: str) -> dict[str, Any]:
     return {
         "Records": [
-            {"messageId": f"m{number}", "body": body, "eventSource": "aws:sqs", "attributes": {}}
+            {
+                "messageId": f"m{number}",
+                "receiptHandle": f"r{number}",
+                "body": body,
+                "eventSource": "aws:sqs",
+                "attributes": {},
+            }
             for number, body in enumerate(bodies)
         ]
     }
