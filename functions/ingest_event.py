@@ -24,6 +24,7 @@ from connectors.aws.intake import Intake
 from connectors.aws.settings import Settings
 from connectors.aws.table import Table
 from connectors.core.ingest import Origin, ingest, read
+from connectors.core.models import Deletion
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
@@ -47,7 +48,8 @@ def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, Any]:
 def _take_in(record: SQSRecord) -> None:
     settings, config, intake, blobs, sqs = _adapters()
     parcel = opened(record.body, blobs.get)
-    source = config.source(parcel.source)
+    live = config.source(parcel.source)
+    source = live or config.source(parcel.source, with_deleted=True)
     if source is None:
         # Not lost: after its last delivery the message waits in the dead-letter queue, and can be sent again.
         raise LookupError(f"no source {parcel.source}: it was never deployed, or this deployment is another's")
@@ -61,6 +63,9 @@ def _take_in(record: SQSRecord) -> None:
         return
     if parcel.piece is not None:
         events = events[slice(*parcel.piece)]
+    if live is None:  # a webhook outlives its source: nothing new comes in by it, but what people remove still goes
+        logger.info("only removals are obeyed: the source was deleted", extra={"source": parcel.source})
+        events = [event for event in events if isinstance(event, Deletion)]
     counts = ingest(events, Origin(parcel.source, source.connector), parcel.delivery, intake)
     logger.info("taken in", extra={"source": parcel.source, "events": dict(counts)})
 

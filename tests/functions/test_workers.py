@@ -88,7 +88,12 @@ def machine(monkeypatch: pytest.MonkeyPatch, aws_environment: None) -> Iterator[
         plans, lines = Plans(), StringIO()
         monkeypatch.setattr(ConfigStore, "active_plan", lambda self: plans.plan)
         forum = SourceConfig.of("stack/Forum", "discourse", "hailback/forum", {"BaseUrl": f"https://{FORUM}"})
-        monkeypatch.setattr(ConfigStore, "source", lambda self, name: forum if name == forum.id else None)
+        old = SourceConfig.of("stack/Old", "discourse", "hailback/forum", {"BaseUrl": f"https://{FORUM}"})
+        monkeypatch.setattr(
+            ConfigStore,
+            "source",
+            lambda self, name, with_deleted=False: {forum.id: forum, old.id: old if with_deleted else None}.get(name),
+        )
         streams = []
         for module in HANDLERS:
             for name in ("_adapters", "dispatcher"):
@@ -120,9 +125,11 @@ def sqs_event(*bodies: str) -> dict[str, Any]:
     }
 
 
-def delivery(post: int = 1, text: str = "cold", source: str = "stack/Forum", **more: Any) -> str:
+def delivery(
+    post: int = 1, text: str = "cold", source: str = "stack/Forum", event: str = "post_created", **more: Any
+) -> str:
     body = {"post": {"id": post, "topic_id": 7, "raw": text, "user_id": 5, "username": "ada", "version": 1, **more}}
-    headers = {"x-discourse-event": "post_created", "x-discourse-event-id": str(post)}
+    headers = {"x-discourse-event": event, "x-discourse-event-id": str(post)}
     return json.dumps(message(source, "discourse", headers, json.dumps(body).encode(), 1_795_000_000_000))
 
 
@@ -149,6 +156,14 @@ def test_of_a_batch_only_what_failed_comes_again_and_the_log_says_why(machine: M
     said_so = machine.lines.getvalue()
     assert "no source stack/Unknown" in said_so
     assert WORDS not in said_so
+
+
+def test_a_deleted_source_takes_nothing_in_but_its_removals_are_obeyed(machine: Machine) -> None:
+    ingest_event.handler(sqs_event(delivery(1, WORDS)), Context())
+    late = [delivery(2, source="stack/Old"), delivery(1, source="stack/Old", event="post_destroyed")]
+    assert ingest_event.handler(sqs_event(*late), Context()) == {"batchItemFailures": []}
+    assert machine.shop.happened() == ["opened", "deleted"]
+    assert machine.shop.cases.mention(f"discourse:{FORUM}:2") == (None, None)
 
 
 def test_a_failing_table_brings_the_delivery_back(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
