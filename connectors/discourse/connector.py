@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from connectors.core.delivery import Delivery
 from connectors.core.door import read_json
 from connectors.core.errors import PayloadError
-from connectors.discourse.payloads import Envelope, Event, clean, infer_event, read
+from connectors.discourse.payloads import Envelope, Event, clean, infer_event, is_private, read
 from connectors.discourse.settings import AnyForum, DiscourseSource
 from connectors.discourse.site import Site, read_site
 
@@ -42,7 +42,9 @@ class Discourse:
         if not isinstance(body, dict):
             raise PayloadError("the body is not a JSON object")
         event = clean(delivery.headers.get("x-discourse-event", "").strip())[:100] or infer_event(body)
-        return [read(Envelope(event, body, _order(delivery), self._whose(delivery), self._accounts))]
+        # A private message is dropped whatever else is wrong: what is refused is kept for a person to look at.
+        site = None if is_private(body) else self._whose(delivery)
+        return [read(Envelope(event, body, _order(delivery), site, self._accounts))]
 
     def _whose(self, delivery: Delivery) -> Site | None:
         """The forum. The header is not covered by the signature, so it cannot move a post to another forum."""

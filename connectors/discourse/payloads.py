@@ -143,7 +143,7 @@ def _deletion(envelope: Envelope, post: Mapping[str, Any]) -> Deletion:
 
 def _dropped(envelope: Envelope, post: Mapping[str, Any]) -> Unsupported | None:
     """Why a post is none of ours: what is not public is not even kept raw."""
-    if _is_private(envelope.body):
+    if is_private(envelope.body):
         return _unsupported(envelope, "a private message is not ours to read", keep_raw=False)
     kind = _whole(post, "post_type")
     if kind is None or kind in _SPOKEN:
@@ -154,7 +154,7 @@ def _dropped(envelope: Envelope, post: Mapping[str, Any]) -> Unsupported | None:
 
 def _ignore(reason: str, *, keep_raw: bool = True) -> Handler:
     def ignore(envelope: Envelope) -> Unsupported:
-        return _unsupported(envelope, reason, keep_raw=keep_raw and not _is_private(envelope.body))
+        return _unsupported(envelope, reason, keep_raw=keep_raw and not is_private(envelope.body))
 
     return ignore
 
@@ -163,7 +163,7 @@ def _unsupported(envelope: Envelope, reason: str, *, keep_raw: bool) -> Unsuppor
     return Unsupported(connector=CONNECTOR, event=envelope.event, reason=reason, keep_raw=keep_raw)
 
 
-def _is_private(body: Mapping[str, Any]) -> bool:
+def is_private(body: Mapping[str, Any]) -> bool:
     """Whether anything in the body belongs to a private message: posts, topics, and posts inside a like."""
     things = [thing for thing in body.values() if isinstance(thing, dict)]
     things += [inner for thing in things for inner in thing.values() if isinstance(inner, dict)]

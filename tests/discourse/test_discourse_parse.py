@@ -262,6 +262,14 @@ def test_the_unsigned_header_cannot_move_a_post_to_another_forum(instance: str, 
         forum().parse(deliver(body, None, instance))
 
 
+def test_a_private_message_is_dropped_also_where_the_header_names_another_forum() -> None:
+    """What is refused is kept for a person to look at; this must not be."""
+    body = {"post": {**POST, "topic_archetype": "private_message"}}
+    found = one(forum(), deliver(body, instance="https://another.example"))
+    assert isinstance(found, Unsupported)
+    assert not found.keep_raw
+
+
 def test_without_any_forum_the_remedy_is_named() -> None:
     with pytest.raises(PayloadError, match="--authority HOST"):
         Discourse.for_parse().parse(deliver({"post": POST}, instance=None))
