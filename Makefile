@@ -38,7 +38,8 @@ format: $(READY)  ## Format and mend what can be mended
 	$(BIN)/ruff format .
 
 deploy: $(READY) $(SAM)  ## To your AWS account. STACK=, RUNTIME=, ARCHITECTURE=, PARAMETERS='PublicUrl=… LogDays=90', YES=1
-	LAYER_TARGET=lambda LAYER_PY=$(RUNTIME:python%=%) LAYER_ARCH=$(ARCHITECTURE) SAM_CLI_TELEMETRY=0 $(SAM) build
+	LAYER_TARGET=lambda LAYER_PY=$(RUNTIME:python%=%) LAYER_ARCH=$(ARCHITECTURE) SAM_CLI_TELEMETRY=0 \
+	  LAYER_INSTALL='"$(CURDIR)/$(BIN)/python" -m pip install --quiet --disable-pip-version-check' $(SAM) build
 	SAM_CLI_TELEMETRY=0 $(SAM) deploy --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_IAM \
 	  $(if $(YES),--no-confirm-changeset,--confirm-changeset) --no-fail-on-empty-changeset \
 	  --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE) $(PARAMETERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,12 @@ def test_locks_pin_by_hash_and_name_no_registry(lock: Path) -> None:
     assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
     assert "://" not in text
     assert "index-url" not in text
+
+
+def test_a_deployment_installs_with_the_pip_that_make_set_up() -> None:
+    """The machine's own python3 may have none, as on Debian."""
+    said = subprocess.run(["make", "-n", "deploy"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f'LAYER_INSTALL=\'"{ROOT}/.venv/bin/python" -m pip install' in said
 
 
 def test_a_deployment_runs_what_was_tested() -> None:

@@ -233,7 +233,8 @@ def _look_at_secret(config: SourceConfig | SystemConfig, lookups: Lookups) -> _C
             remedy = "Restore it, then deploy again."
             checks.findings.append(Finding("Secret", f"secret '{name}' is scheduled for deletion.", remedy))
         case Sight.DENIED:
-            remedy = "Check that SecretsPrefix covers it and that no policy on the secret forbids it."
+            # AWS may answer so for a secret that does not exist: there is no ARN for the permission to fit.
+            remedy = "Check that it exists, that SecretsPrefix covers it and that no policy on the secret forbids it."
             checks.findings.append(Finding("Secret", f"looking at secret '{name}' was denied.", remedy))
         case Sight.UNREACHABLE:
             sentence = f"secret '{name}' was not checked: Secrets Manager could not be reached."

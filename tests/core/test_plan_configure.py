@@ -283,7 +283,7 @@ def test_a_missing_topic_and_a_denied_one_are_told_apart(store: ConfigStore, see
 @pytest.mark.parametrize(
     ("seen", "said"),
     [
-        (Seen(secret=Sight.DENIED), "was denied. Check that SecretsPrefix covers it"),
+        (Seen(secret=Sight.DENIED), "was denied. Check that it exists, that SecretsPrefix covers it"),
         (Seen(secret=Sight.DELETED), "is scheduled for deletion. Restore it"),
     ],
 )
