@@ -109,12 +109,14 @@ def test_every_post_once_though_workers_die(machine: RunningStack) -> None:
     print(f"{POSTS} posts in {TOPICS} topics, delivered twice in {delivered:.0f} s, all told after {took:.0f} s;")
     print(f"killed: {dict(killer.killed)}; notes: {len(_storm(machine))} tickets")
 
-    ids = {f"discourse:forum.acme.com:{FIRST + number}" for number in range(POSTS)}
+    ids = {_id(number) for number in range(POSTS)}
     assert all(machine.cases.mention(name)[1] is not None for name in ids)
     tickets = _storm(machine)
     assert Counter(ticket.title for ticket in tickets) == {f"Storm topic {FIRST + n}": 1 for n in range(TOPICS)}
     told = Counter(_notes(machine))
     assert {name: told[name] for name in ids} == dict.fromkeys(ids, 1)
+    places = {(ticket.title, name) for ticket in tickets for text in ticket.notes.values() for name in _named(text)}
+    assert places == {(f"Storm topic {FIRST + n % TOPICS}", _id(n)) for n in range(POSTS)}, "a note is elsewhere"
     assert sum(killer.killed.values()) >= 3, "the test killed too little to show anything"
     assert machine.dead_letters() == {}
 
@@ -125,9 +127,17 @@ def _storm(machine: RunningStack) -> list:
 
 def _notes(machine: RunningStack) -> list[str]:
     """The post ids in all notes, once for each time they stand there; every note of the tracker, attached or not."""
-    lines = [line for text in machine.tickets.note_texts() for line in text.splitlines()]
-    found = (line.removeprefix("Post: ").strip() for line in lines if line.startswith("Post: "))
-    return [name for name in found if name.startswith(f"discourse:forum.acme.com:{FIRST}"[:-5])]
+    return [name for text in machine.tickets.note_texts() for name in _named(text)]
+
+
+def _named(text: str) -> list[str]:
+    """The storm's posts in one note."""
+    found = (line.removeprefix("Post: ").strip() for line in text.splitlines() if line.startswith("Post: "))
+    return [name for name in found if name.startswith(_id(0)[:-5])]
+
+
+def _id(number: int) -> str:
+    return f"discourse:forum.acme.com:{FIRST + number}"
 
 
 def _working(machine: RunningStack) -> bool:
