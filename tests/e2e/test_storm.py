@@ -28,7 +28,7 @@ POSTS = int(os.environ.get("HAILBACK_STORM", "120"))
 TOPICS = max(3, POSTS // 10)
 KILLED = ("IngestEvent", "DispatchCase", "SyncRecord")
 FIRST = 700_000
-PATIENCE = 240 + POSTS
+PATIENCE = 300 + POSTS
 
 
 def post(number: int) -> Sample:
