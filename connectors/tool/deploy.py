@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from connectors.tool.aws import LocalAws
-from connectors.tool.venvs import CHECKOUT, ensure_venv
+from connectors.tool.venvs import CHECKOUT, ensure_venv, uv_settings
 
 _LOCK = CHECKOUT / "infra" / "local" / "sam.lock"
 _LONGEST = 900
@@ -60,7 +60,11 @@ def build(
     """
     environ = {"LAYER_PY": runtime.removeprefix("python"), "LAYER_ARCH": architecture, "LAYER_TARGET": "lambda"}
     if python:
-        environ |= {"LAYER_TARGET": "host", "LAYER_INSTALL": _installer(python), "LAYER_PYTHON": str(python)}
+        environ |= uv_settings() | {
+            "LAYER_TARGET": "host",
+            "LAYER_INSTALL": _installer(python),
+            "LAYER_PYTHON": str(python),
+        }
     built = into or checkout / ".aws-sam" / "build"
     command = ["build", "--template", str(checkout / "template.yaml"), "--build-dir", str(built)]
     _sam(command, environ, checkout, progress)

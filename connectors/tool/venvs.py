@@ -68,6 +68,11 @@ def index_settings(environ: Mapping[str, str], pip_config: str) -> dict[str, str
     return settings
 
 
+def uv_settings() -> dict[str, str]:
+    """What uv must be told on this machine, as environment variables for the one call."""
+    return index_settings(os.environ, _pip_config())
+
+
 def _fingerprint(lock: Path) -> str:
     made_by = f"{sys.implementation.cache_tag} {sys.base_prefix} {sys.platform}"
     return hashlib.sha256(lock.read_bytes() + made_by.encode()).hexdigest()
@@ -94,8 +99,7 @@ def _build(venv: Path, lock: Path) -> None:
 
 def _with_uv(venv: Path, lock: Path) -> None:
     uv = _uv() or []
-    environ = dict(os.environ)
-    environ |= index_settings(environ, _pip_config()) | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    environ = dict(os.environ) | uv_settings() | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
     _run([*uv, "venv", "--quiet", "--python", sys.executable, str(venv)], environ)
     python = str(venv / "bin" / "python")
     _run([*uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(lock)], environ)
