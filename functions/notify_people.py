@@ -19,6 +19,7 @@ from connectors.aws.settings import Settings
 from connectors.aws.table import Table
 from connectors.aws.topics import SnsTopics
 from connectors.core.errors import ConflictError
+from connectors.core.ledger import to_mend
 from connectors.core.notify import Notifier
 
 logger = Logger()
@@ -53,8 +54,11 @@ def _notify(record: SQSRecord) -> None:
         logger.info("another worker tells this topic", extra={"case": case.id})
         return
     if effect is not None:
+        told = {"case": case.id, "topic": effect.target, "state": effect.state, "error": effect.error}
+        if to_mend(effect):  # the template has an alarm on this line
+            logger.error("an administrator has to act", extra=told)
         log = logger.info if effect.error is None else logger.error
-        log("notified", extra={"case": case.id, "topic": effect.target, "state": effect.state, "error": effect.error})
+        log("notified", extra=told)
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:

@@ -82,6 +82,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
                 bells.ring([effect])
             logger.info("out of time; woken again", extra={"case": case.id, "system": name})
             return
+        for fault in outcome.to_mend:  # the template has an alarm on this line
+            logger.error("an administrator has to act", extra={"case": case.id, "system": name, "error": fault})
         logger.info("synced", extra={"case": case.id, "system": name, "done": outcome.done, "later": outcome.later})
 
     return process_partial_response(event=event, record_handler=sync, processor=processor, context=context)

@@ -90,6 +90,19 @@ def _targets_of_dead_letters(resources: dict[str, Any], function: str) -> list[A
     return found
 
 
+@pytest.mark.parametrize("function", ["SyncRecord", "NotifyPeople"])
+def test_what_an_administrator_has_to_mend_raises_an_alarm(resources: dict[str, Any], function: str) -> None:
+    """The failure itself is parked and never shows as an error of the function."""
+    short = FUNCTIONS[function]
+    metric, alarm = (resources[f"{short}{kind}"]["Properties"] for kind in ("MendMetric", "MendAlarm"))
+    (phrase,) = re.findall(r'\$\.message = "(.*)"', metric["FilterPattern"])
+    handler = resources[function]["Properties"]["Handler"].replace(".handler", ".py")
+    assert f'logger.error("{phrase}"' in (ROOT / "functions" / handler).read_text(encoding="utf-8")
+    assert metric["LogGroupName"] == {"Ref": f"{short}Log"}
+    (written,) = metric["MetricTransformations"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (written["MetricNamespace"], written["MetricName"])
+
+
 @pytest.mark.parametrize("short", FUNCTIONS.values())
 def test_no_role_is_granted_everything(resources: dict[str, Any], short: str) -> None:
     for row in statements(resources, f"{short}Role"):

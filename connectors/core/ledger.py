@@ -127,6 +127,12 @@ def doubtful(effect: Effect, error: RemoteError, now: int, pace: Pace) -> Effect
     return after.model_copy(update={"state": EffectState.UNKNOWN, "due_at": due, "retry_at": due, "done_at": None})
 
 
+def to_mend(effect: Effect) -> str | None:
+    """What an administrator has to mend before the effect can be carried out; None where nothing is known of that."""
+    misconfigured = (effect.error or "").startswith("Misconfigured: ")
+    return effect.error if misconfigured and not effect.state.final else None
+
+
 def look_again(effect: Effect, now: int, pace: Pace) -> int:
     """When an effect whose worker has just been woken is due once more, should that come to nothing.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from connectors.core.case import (
@@ -25,7 +25,7 @@ from connectors.core.case import (
 from connectors.core.compose import Post, case_draft, note_draft
 from connectors.core.errors import ConflictError, RejectedError, RemoteError
 from connectors.core.identity import digest
-from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, failed, next_step
+from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, failed, next_step, to_mend
 from connectors.core.ports import RecordSystem, Reference
 
 BATCH = 40
@@ -46,10 +46,11 @@ class OutOfTimeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did: effects that were carried out, and those left for later."""
+    """What a run did: effects that were carried out, those left for later, and what an administrator has to mend."""
 
     done: int = 0
     later: int = 0
+    to_mend: tuple[str, ...] = field(default=(), compare=False)
 
 
 class RecordSync:
@@ -281,4 +282,9 @@ class RecordSync:
 
 def _add(outcome: Outcome, effect: Effect) -> Outcome:
     finished = effect.state in {EffectState.DONE, EffectState.REJECTED}
-    return Outcome(outcome.done + finished, outcome.later + (not finished))
+    fault = to_mend(effect)
+    return Outcome(
+        outcome.done + finished,
+        outcome.later + (not finished),
+        (*outcome.to_mend, fault) if fault else outcome.to_mend,
+    )
