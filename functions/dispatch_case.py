@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -58,10 +59,14 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[object]]:
     return {"batchItemFailures": []}
 
 
-def dispatch(cases: dict[str, list[CaseEvent]]) -> int:
-    """Dispatch events, case by case; how many effects were planned. A case that fails is left to `wake_due`."""
+def dispatch(cases: dict[str, list[CaseEvent]], has_time: Callable[[], bool] = lambda: True) -> int:
+    """Dispatch events, case by case; how many effects were planned. A case that fails, or for which there is no time
+    any more, is left to `wake_due`."""
     planned = 0
     for case, events in cases.items():
+        if not has_time():
+            logger.warning("no time for all of them; wake_due will see to the rest", extra={"cases": len(cases)})
+            break
         for start in range(0, len(events), MOST):
             try:
                 planned += dispatcher().dispatch(events[start : start + MOST], int(time.time() * 1000))

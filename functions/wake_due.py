@@ -51,8 +51,12 @@ def _look(shard: int, context: LambdaContext) -> dict[str, int]:
     now = int(time.time() * 1000)
     events: dict[str, list[CaseEvent]] = defaultdict(list)
     effects: list[Effect] = []
+
+    def has_time() -> bool:
+        return context.get_remaining_time_in_millis() > 10_000
+
     for item in due.waiting(shard, now, MOST):
-        if context.get_remaining_time_in_millis() < 10_000:
+        if not has_time():
             break
         try:
             if item.get("type") == "event":
@@ -68,7 +72,7 @@ def _look(shard: int, context: LambdaContext) -> dict[str, int]:
             logger.exception("something due could not be read", extra={"key": f"{item['pk']} / {item['sk']}"})
             due.later(item, now + int(settings.pace.longest * 1000))
     bells.ring(effects)
-    planned = dispatch_case.dispatch(events)
+    planned = dispatch_case.dispatch(events, has_time)
     if bells.lost:
         logger.warning("wake-ups lost; their effects stay due", extra={"lost": bells.lost})
         bells.lost = 0

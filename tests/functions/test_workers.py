@@ -23,7 +23,7 @@ from connectors.aws.blobs import Blobs
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
 from connectors.aws.table import pack
-from connectors.core.case import CaseEvent, EffectState, record_id
+from connectors.core.case import CaseEvent, EffectState, record_id, shard
 from connectors.core.dispatch import Dispatcher
 from connectors.core.identity import case_id
 from connectors.core.plan import SourceConfig
@@ -279,6 +279,27 @@ def test_with_no_time_left_the_sweep_stops_and_what_is_due_stays_due(
     late(monkeypatch, machine, 120)
     assert wake_due.handler({}, Context(seconds=5)) == {"events": 0, "effects": 0, "planned": 0}
     assert wake_due.handler({}, Context())["events"] == 1
+
+
+def test_a_backlog_too_long_for_one_sweep_is_left_to_the_next_ones(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep that ran out of time would be a dead letter, and those are for our own defects."""
+    places = {topic: shard(case_id(f"discourse:{FORUM}:{topic}")) for topic in range(7, 200)}
+    for topic in [topic for topic, place in places.items() if place == places[7]][:3]:
+        machine.shop.take_in(said(topic, topic=topic))
+
+    class Hurried(Context):
+        looks = 0
+
+        def get_remaining_time_in_millis(self) -> int:
+            self.looks += 1
+            return 50_000 if self.looks <= 4 else 5_000  # three to find them, one to dispatch
+
+    late(monkeypatch, machine, 120)
+    assert wake_due.handler({}, Hurried())["planned"] == 3
+    late(monkeypatch, machine, 240)
+    assert wake_due.handler({}, Context())["planned"] == 6
 
 
 def test_a_system_that_is_not_deployed_parks_the_record_and_the_message_is_done(machine: Machine) -> None:
