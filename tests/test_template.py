@@ -115,12 +115,15 @@ def test_no_role_is_granted_everything(resources: dict[str, Any], short: str) ->
 
 def test_who_may_read_which_secrets(resources: dict[str, Any]) -> None:
     readers = {
-        short: str(row["Resource"]).rpartition("/")[2].removesuffix("'}")
+        short: [where["Sub"].rpartition("/")[2] for where in row["Resource"]]
         for short in FUNCTIONS.values()
         for row in statements(resources, f"{short}Role")
         if "secretsmanager:GetSecretValue" in as_list(row["Action"])
     }
-    assert readers == {"Receive": "verification-??????", "Sync": "credentials-??????"}
+    assert readers == {
+        "Receive": ["verification-??????", "verification"],
+        "Sync": ["credentials-??????", "credentials"],
+    }
 
 
 def test_functions_are_told_what_they_ask_for_and_nothing_secret(resources: dict[str, Any]) -> None:

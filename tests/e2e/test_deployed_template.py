@@ -103,6 +103,14 @@ def test_a_role_can_do_what_its_function_must_and_nothing_else(
     assert done == expected
 
 
+@pytest.mark.parametrize(("role", "kind"), [("ReceiveRole", "verification"), ("SyncRole", "credentials")])
+def test_a_missing_secret_is_missing_and_not_denied(local: LocalAws, stack: Stack, role: str, kind: str) -> None:
+    """Else a source whose secret is gone would answer 503, as if that would pass."""
+    client = _as_role(local, stack.resources[role])("secretsmanager")
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        client.get_secret_value(SecretId=f"hailback/nobody/{kind}")
+
+
 def _as_role(local: LocalAws, role: str) -> Callable[..., Any]:
     """Clients with the permissions of a function's role, whose trust is widened to us for the purpose."""
     iam = local.client("iam")
