@@ -28,6 +28,7 @@ POSTS = int(os.environ.get("HAILBACK_STORM", "120"))
 TOPICS = max(3, POSTS // 10)
 KILLED = ("IngestEvent", "DispatchCase", "SyncRecord")
 FIRST = 700_000
+KILLS = max(15, POSTS // 10)
 PATIENCE = 300 + POSTS
 
 
@@ -64,7 +65,8 @@ def post(number: int) -> Sample:
 
 
 class Killer(threading.Thread):
-    """Kills a random worker of the three functions every fraction of a second, until told to stop."""
+    """Kills a random worker of the three functions every fraction of a second, until told to stop, and not without end:
+    where every new worker dies before it has begun, nothing ever gets done."""
 
     def __init__(self, machine: RunningStack, seed: int) -> None:
         super().__init__(daemon=True)
@@ -73,7 +75,7 @@ class Killer(threading.Thread):
         self.killed: Counter[str] = Counter()
 
     def run(self) -> None:
-        while not self._ended.wait(self._random.uniform(0.2, 0.8)):
+        while sum(self.killed.values()) < KILLS and not self._ended.wait(self._random.uniform(0.3, 1.2)):
             name = self._random.choice(KILLED)
             workers = self._machine.aws.workers(self._machine.functions[name])
             if workers:
