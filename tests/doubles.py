@@ -38,6 +38,10 @@ class MemoryBlobs:
         self._fail("put")
         self.kept[key] = packed
 
+    def find(self, key: str) -> bytes | None:
+        self._fail("get")
+        return self.kept.get(key)
+
     def get(self, key: str) -> bytes:
         self._fail("get")
         return self.kept[key]

@@ -6,6 +6,8 @@ import gzip
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -44,6 +46,15 @@ class Blobs:
     def get(self, key: str) -> bytes:
         """The packed bytes. Raises the client's NoSuchKey where they are gone."""
         return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def find(self, key: str) -> bytes | None:
+        """The packed bytes, or None where their time was over. Needs s3:ListBucket: without it, AWS refuses to say."""
+        try:
+            return self.get(key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+                return None
+            raise
 
     def delete(self, key: str) -> None:
         """Remove, if it is there."""

@@ -107,9 +107,8 @@ class Cases:
         for text in self._table.query(pk, "TEXT#", newest=True, limit=1):
             if "body" in text:
                 return meta, Mention.model_validate_json(expand(text["body"]))
-            if "blob" in text:
-                kept = json.loads(expand(self._blobs.get(text["blob"])))
-                return meta, Mention.model_validate(kept["body"])
+            if "blob" in text and (packed := self._blobs.find(text["blob"])) is not None:
+                return meta, Mention.model_validate(json.loads(expand(packed))["body"])
         return meta, None
 
     def post(self, mention: str) -> Post | None:

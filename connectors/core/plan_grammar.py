@@ -180,7 +180,7 @@ def _check_secret(secret: str, grants: Grants) -> list[Finding]:
         return [
             Finding(
                 "Secret",
-                f"'{_short(secret)}' is outside the names that Hailback was granted, {stem}*.",
+                f"is outside the names that Hailback was granted, {stem}*.",
                 "Rename the secret, or deploy Hailback with another SecretsPrefix.",
             )
         ]

@@ -263,7 +263,7 @@ def _is_own(accounts: frozenset[str], user: int | None, handle: str | None) -> b
 
 
 _topic = _ignore("a topic's first post comes by itself", keep_raw=False)
-_solved = _ignore("solutions accepted in the forum are not acted on")
+_solved = _ignore("solutions accepted in the forum are not acted on", keep_raw=False)
 _personal = _ignore("it is about an account, not something said in public", keep_raw=False)
 
 HANDLERS: dict[str, Handler] = {

@@ -168,7 +168,7 @@ def test_a_password_in_a_template_is_refused_and_never_repeated() -> None:
             "Secret",
             "other/forum",
             (
-                "Secret: 'other/forum' is outside the names that Hailback was granted, hailback/*. "
+                "Secret: is outside the names that Hailback was granted, hailback/*. "
                 "Rename the secret, or deploy Hailback with another SecretsPrefix."
             ),
         ),

@@ -162,7 +162,7 @@ def test_a_staff_answer_in_staff_colour_is_a_mention() -> None:
         ("topic_created", {"topic": {"id": 1, "archetype": "private_message"}}, False),
         ("post_liked", {"like": {"post": POST}}, False),
         ("post_liked", {"like": {"post": {**POST, "topic_archetype": "private_message"}}}, False),
-        ("accepted_solution", {"solved": POST}, True),
+        ("accepted_solution", {"solved": POST}, False),
         ("user_created", {"user": {"email": "a@b.example"}}, False),
         ("notification_created", {"notification": {}}, False),
         ("reviewable_created", {"reviewable": {}}, False),
