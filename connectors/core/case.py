@@ -35,7 +35,18 @@ class Happening(StrEnum):
     """Edited under the same version; its event's number is the order of the delivery that said so."""
     DELETED = "deleted"
     RESTORED = "restored"
+    REMARKED = "remarked"
+    """Somebody wrote an internal note on a record."""
+    ANSWERED = "answered"
+    """Somebody wrote a public reply on a record: it goes out to the source."""
+    MOVED = "moved"
+    """Somebody changed a record's status."""
 
+    FAILED_OVER = "failed over"
+    """The next system, or topic, was asked to take over."""
+    HANDED_BACK = "handed back"
+    """An earlier system took the case after all; the stand-by's record was linked and closed."""
+    REPLIED = "replied"
     RECORDED = "recorded"
     NOTED = "noted"
     NOTIFIED = "notified"
@@ -51,6 +62,9 @@ OUTSIDE = frozenset(
         Happening.REWORDED,
         Happening.DELETED,
         Happening.RESTORED,
+        Happening.REMARKED,
+        Happening.ANSWERED,
+        Happening.MOVED,
     },
 )
 
@@ -93,6 +107,13 @@ class Case(_Row):
     systems: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     record: Record | None = None
+    """The live record."""
+    fail_over_after: float = 120.0
+    """Seconds for which a system may refuse before the next one is asked as well; from the route."""
+    engaged: tuple[str, ...] = ()
+    """Systems that are to hold this case now: the first, and those that it failed over to until it is handed back."""
+    retired: tuple[str, ...] = ()
+    """Stand-by systems whose record was linked and closed; they are told nothing more."""
 
     @property
     def routed(self) -> bool:
@@ -126,6 +147,12 @@ class EffectKind(StrEnum):
     NOTE = "note"
     BATCH = "batch"
     NOTIFY = "notify"
+    STATUS = "status"
+    """A record is brought to a status that people gave to another one."""
+    RETIRE = "retire"
+    """A stand-by's record is linked to the live one and closed."""
+    REPLY = "reply"
+    """An answer goes out to the source. `target` is the source's id."""
 
 
 class Effect(_Row):
@@ -157,6 +184,13 @@ class Effect(_Row):
     url: str | None = None
     error: str | None = None
     done_at: int | None = None
+    first_refused_at: int | None = None
+    """When this effect was first refused or left unknown, since it was planned: fail-over counts from here."""
+    provisional: bool = False
+    """A stand-by's record that was begun while it was unknown whether the first system has one."""
+    status: str | None = None
+    update: str | None = None
+    """The id of the record update whose words a note or a reply brings."""
 
     @property
     def key(self) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
-from connectors.core.models import Deletion, Mention, Unsupported
+from connectors.core.models import AnyEvent, Unsupported
 from connectors.core.ports import Receiver
 
 
@@ -41,10 +41,10 @@ class Origin:
 class Intake(Protocol):
     """Where events are kept, once each."""
 
-    def take_in(self, event: Mention | Deletion | Unsupported, origin: Origin, raw: bytes) -> Taken: ...
+    def take_in(self, event: AnyEvent, origin: Origin, raw: bytes) -> Taken: ...
 
 
-def read(receiver: Receiver, connector: str, delivery: Delivery) -> Sequence[Mention | Deletion | Unsupported]:
+def read(receiver: Receiver, connector: str, delivery: Delivery) -> Sequence[AnyEvent]:
     """The events of a delivery. One that is not what its vendor documents is set aside, not refused: it was signed."""
     try:
         return receiver.parse(delivery)
@@ -53,7 +53,7 @@ def read(receiver: Receiver, connector: str, delivery: Delivery) -> Sequence[Men
 
 
 def ingest(
-    events: Sequence[Mention | Deletion | Unsupported],
+    events: Sequence[AnyEvent],
     origin: Origin,
     delivery: Delivery,
     intake: Intake,
