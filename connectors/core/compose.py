@@ -32,6 +32,18 @@ class Post:
     own: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class UpdateWords:
+    """What somebody wrote on a record, as known now. `author` is how to name them; `text` is None once it was removed,
+    and for a change of status; `system` is the id of the system of record it comes from; `at` as people read it."""
+
+    author: str | None
+    text: str | None
+    url: str | None
+    system: str
+    at: str | None
+
+
 def case_draft(case: Case, post: Post | None) -> CaseDraft:
     """What the system of record is told when the case is opened."""
     return CaseDraft(
