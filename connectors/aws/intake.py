@@ -14,12 +14,13 @@ from collections.abc import Callable
 from connectors.aws.blobs import INLINE, Blobs, squeeze
 from connectors.aws.cases import event_item, keep_until, mention_key, person_key
 from connectors.aws.table import Item, Table
+from connectors.aws.updates import Updates
 from connectors.core.case import CaseEvent, Happening, shard
 from connectors.core.compose import moment
 from connectors.core.errors import ConflictError
 from connectors.core.identity import case_id, digest
 from connectors.core.ingest import Origin, Taken
-from connectors.core.models import Deletion, Mention, Unsupported
+from connectors.core.models import AnyEvent, Deletion, Mention, RecordUpdate, Unsupported
 
 _TRIES = 12
 MOST = 90
@@ -44,14 +45,17 @@ class Intake:
     ) -> None:
         self._table, self._blobs, self._now = table, blobs, now
         self._grace, self._text_days, self._sleep = int(grace * 1000), text_days, sleep
+        self._updates = Updates(table, blobs, now=now, grace=self._grace, text_days=text_days)
 
-    def take_in(self, event: Mention | Deletion | Unsupported, origin: Origin, raw: bytes) -> Taken:
+    def take_in(self, event: AnyEvent, origin: Origin, raw: bytes) -> Taken:
         """Keep one event. The same event again changes nothing."""
         if isinstance(event, Unsupported):
             return self._set_aside(event, origin, raw)
         spilled: set[str] = set()
         for attempt in range(_TRIES):
             try:
+                if isinstance(event, RecordUpdate):
+                    return self._updates.take_in(event, origin.source)
                 if isinstance(event, Deletion):
                     return self._remove(event, origin)
                 taken = self._mention(event, origin, raw, spilled)

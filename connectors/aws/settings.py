@@ -21,10 +21,13 @@ class Settings:
     inbox_url: str
     sync_url: str
     notify_url: str
+    poll_url: str
+    undelivered_url: str
     concurrency: int
     text_days: int
     allow_private: bool
     call_seconds: float
+    notify_rounds: int
     pace: Pace
 
     @classmethod
@@ -50,9 +53,12 @@ class Settings:
             inbox_url=environment.get("INBOX_QUEUE_URL", ""),
             sync_url=environment.get("SYNC_QUEUE_URL", ""),
             notify_url=environment.get("NOTIFY_QUEUE_URL", ""),
+            poll_url=environment.get("POLL_QUEUE_URL", ""),
+            undelivered_url=environment.get("UNDELIVERED_QUEUE_URL", ""),
             concurrency=int(number("SYNC_CONCURRENCY", 4)),
             text_days=int(number("TEXT_DAYS", 90)),
             allow_private=environment.get("ALLOW_PRIVATE_SYSTEMS", "false").lower() == "true",
             call_seconds=number("CALL_SECONDS", 20),
+            notify_rounds=int(number("NOTIFY_ROUNDS", 12)),
             pace=pace,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -28,14 +28,31 @@ class Taken(StrEnum):
     REMOVED = "removed"
     """A post that its source has removed before we knew it: its identity is kept, its words are not."""
     UNSUPPORTED = "unsupported"
+    ECHO = "echo"
+    """An answer that we sent, seen at its source: the timeline has it already."""
+    REMARKED = "remarked"
+    ANSWERED = "answered"
+    MOVED = "moved"
+    RETIRED = "retired"
+    """A status of a record that was closed in favour of another one: it says nothing about the case."""
+    UNKNOWN_RECORD = "unknown record"
+    """An update of a record that stands for no case of ours, or not yet: it may be faster than we are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a delivery came from: one of the administrators' sources."""
+    """Where a delivery came from: one of the administrators' sources, or of their systems of record."""
 
     source: str
     connector: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of a delivery. `early` are updates of records that are not known to stand for a case, yet or ever."""
+
+    counts: Counter[Taken] = field(default_factory=Counter)
+    early: list[AnyEvent] = field(default_factory=list)
 
 
 class Intake(Protocol):
@@ -57,11 +74,14 @@ def ingest(
     origin: Origin,
     delivery: Delivery,
     intake: Intake,
-) -> Counter[Taken]:
+) -> Ingested:
     """Take in events; how many came to what. The raw delivery is kept with its only event; of many, each keeps its
     normalised form, so that one person's words never lie with another's."""
-    counts: Counter[Taken] = Counter()
+    done = Ingested()
     for event in events:
         raw = delivery.body if len(events) == 1 else b""
-        counts[intake.take_in(event, origin, raw)] += 1
-    return counts
+        taken = intake.take_in(event, origin, raw)
+        done.counts[taken] += 1
+        if taken is Taken.UNKNOWN_RECORD:
+            done.early.append(event)
+    return done
