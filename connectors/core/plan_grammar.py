@@ -16,11 +16,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from connectors.core.durations import seconds
 from connectors.core.plan import Route, SourceConfig, SystemConfig, canonical
 from connectors.core.plan_settings import Finding, read_settings, setting_names
 
 LARGEST_PLAN = 200_000
 """Bytes of a plan written in the template. An update's request carries it twice, old and new."""
+POLL, POLL_SHORTEST, POLL_LONGEST = 60, 5, 86_400
+"""Seconds between two polls: the default, the least and the most."""
 
 _ENVELOPE = ("ServiceToken", "ServiceTimeout", "Revision")
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,480}")
@@ -57,6 +60,10 @@ class Catalogue:
 
     names: Collection[str]
     settings_model: Callable[[str], type[BaseModel]]
+    polls: Callable[[str], bool] = lambda _: False
+    """Whether a connector can be asked what happened."""
+    pushes: Callable[[str], bool] = lambda _: False
+    """Whether a connector tells by webhook what happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +90,16 @@ def check_system(
     name: str, properties: Mapping[str, object], catalogue: Catalogue, grants: Grants
 ) -> tuple[SystemConfig | None, list[Finding]]:
     """A `Custom::System`. The document only where there are no findings."""
-    found = _check_connector(properties, catalogue, grants, SYSTEM_NOT_BUILT)
+    found = _check_connector(properties, catalogue, grants, SYSTEM_NOT_BUILT, ("Poll",))
+    poll, findings = _check_poll(properties, catalogue)
     if isinstance(found, list):
-        return None, found
-    findings = [
+        return None, [*found, *findings]
+    findings += [
         Finding(setting, f"{refused}.", "")
         for setting, value in found[2].items()
         if (host := _host(value)) and (refused := grants.refused_host(host))
     ]
-    return (None, findings) if findings else (SystemConfig.of(name, *found), [])
+    return (None, findings) if findings else (SystemConfig.of(name, *found, poll), [])
 
 
 def check_plan(properties: Mapping[str, object], grants: Grants) -> tuple[tuple[Route, ...] | None, list[Finding]]:
@@ -140,7 +148,11 @@ def closest(word: str, words: Collection[str]) -> str | None:
 
 
 def _check_connector(
-    properties: Mapping[str, object], catalogue: Catalogue, grants: Grants, not_built: Mapping[str, str]
+    properties: Mapping[str, object],
+    catalogue: Catalogue,
+    grants: Grants,
+    not_built: Mapping[str, str],
+    beside: Collection[str] = (),
 ) -> tuple[str, str, dict[str, object]] | list[Finding]:
     findings: list[Finding] = []
     connector = _text(properties, "Connector", "", findings, f"Name one of: {', '.join(sorted(catalogue.names))}.")
@@ -161,10 +173,25 @@ def _check_connector(
     else:
         model = catalogue.settings_model(connector)
         names = setting_names(model)
-        findings += _unfamiliar(properties, ("Connector", "Secret", *names), not_built, "")
+        findings += _unfamiliar(properties, ("Connector", "Secret", *beside, *names), not_built, "")
         settings, more = read_settings(model, {key: properties[key] for key in names if key in properties})
         findings += more
     return findings if findings or connector is None or secret is None else (connector, secret, settings)
+
+
+def _check_poll(properties: Mapping[str, object], catalogue: Catalogue) -> tuple[int | None, list[Finding]]:
+    """How often a system is asked, in seconds; a minute where nothing is said and it can be asked."""
+    connector = properties.get("Connector")
+    able = isinstance(connector, str) and connector in catalogue.names and catalogue.polls(connector)
+    given = properties.get("Poll")
+    if given is None:
+        return (POLL if able else None), []
+    wait = seconds(given) if isinstance(given, str) else None
+    if wait is None or not POLL_SHORTEST <= wait <= POLL_LONGEST:
+        return None, [Finding("Poll", "is not a wait between 5s and 1d.", "Write a number and a unit, such as 1m.")]
+    if not able:
+        return None, [Finding("Poll", "cannot be had: this connector is not asked, it tells by itself.", "Remove it.")]
+    return wait, []
 
 
 def _check_secret(secret: str, grants: Grants) -> list[Finding]:
