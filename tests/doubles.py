@@ -94,6 +94,19 @@ class MemoryLedger:
 
         self._write(changes, also=also)
 
+    def hand_on(
+        self, changes: Sequence[tuple[Effect, Effect]], planned: Sequence[Effect], event: CaseEvent | None = None
+    ) -> None:
+        if any(new.id in self.effects for new in planned):
+            raise ConflictError
+
+        def also() -> None:
+            self.effects.update({new.id: new for new in planned})
+            if event is not None:
+                self.events.append(event)
+
+        self._write(changes, also=also)
+
     def batch(self, batch: Effect, members: Sequence[tuple[Effect, Effect]]) -> None:
         if batch.id in self.effects:
             raise ConflictError

@@ -51,6 +51,16 @@ class TableLedger:
                 actions.append(self._name_record(event, record))
         self._table.transact(actions)
 
+    def hand_on(
+        self, changes: Sequence[tuple[Effect, Effect]], planned: Sequence[Effect], event: CaseEvent | None = None
+    ) -> None:
+        """Replace effects and plan new ones in one transaction. Raises ConflictError when another did either."""
+        actions = [self._replace(before, after) for before, after in changes]
+        actions += [self._table.put_action(effect_item(new), "attribute_not_exists(pk)") for new in planned]
+        if event is not None:
+            actions.append(self._table.put_action(event_item(event)))
+        self._table.transact(actions)
+
     def batch(self, batch: Effect, members: Sequence[tuple[Effect, Effect]]) -> None:
         """Plan one note for several wishes. Raises ConflictError when another took one of them."""
         actions = [self._replace(before, after) for before, after in members]
