@@ -22,6 +22,7 @@ class Settings:
     sync_url: str
     notify_url: str
     poll_url: str
+    reply_url: str
     undelivered_url: str
     concurrency: int
     text_days: int
@@ -53,6 +54,7 @@ class Settings:
             inbox_url=environment.get("INBOX_QUEUE_URL", ""),
             sync_url=environment.get("SYNC_QUEUE_URL", ""),
             notify_url=environment.get("NOTIFY_QUEUE_URL", ""),
+            reply_url=environment.get("REPLY_QUEUE_URL", ""),
             poll_url=environment.get("POLL_QUEUE_URL", ""),
             undelivered_url=environment.get("UNDELIVERED_QUEUE_URL", ""),
             concurrency=int(number("SYNC_CONCURRENCY", 4)),

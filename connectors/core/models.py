@@ -40,8 +40,9 @@ class Mention(_Frozen):
     """One thing one person said at one source.
 
     `version` is one orderable integer: higher wins, equal is a duplicate. `parent_id` and `conversation_id` are the
-    vendor's own ids. `own` is True for a post by one of our accounts. `restored` marks a post that its source brought
-    back after a deletion; `order` then says which came last (see `Deletion.order`).
+    vendor's own ids. `own` is True for a post by one of our accounts; `answer_key` is the key that it carries where it
+    is an answer that Hailback sent. `restored` marks a post that its source brought back after a deletion; `order` then
+    says which came last (see `Deletion.order`).
     """
 
     type: Literal["mention"] = "mention"
@@ -60,6 +61,7 @@ class Mention(_Frozen):
     metrics: dict[str, int | float] = Field(default_factory=dict)
     reply_capability: ReplyCapability = "none"
     own: bool = False
+    answer_key: str | None = None
     restored: bool = False
     order: int = 0
 
