@@ -156,7 +156,7 @@ def test_what_will_not_pass_is_not_repeated(error: Exception, monkeypatch: pytes
 
 def test_the_real_client_does_not_repeat_either_and_gives_up_soon() -> None:
     config = SnsTopics()._client(TOPIC).meta.config
-    assert config.retries == {"total_max_attempts": 1, "mode": "legacy"}
+    assert config.retries["total_max_attempts"] == 1
     assert (config.connect_timeout, config.read_timeout) == (1, 3)
     assert SnsTopics()._client(TOPIC).meta.region_name == "eu-central-1"
 

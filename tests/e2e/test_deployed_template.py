@@ -23,7 +23,7 @@ ROLES = {
     "IngestRole": "inbox send, table, body read, text keep, text read, text remove",
     "DispatchRole": "table, sync send, notify send",
     "SyncRole": "table, sync send, credentials read, text read",
-    "NotifyRole": "table, topic publish, text read",
+    "NotifyRole": "table, topic publish, topic describe, undelivered send, text read",
     "WakeRole": "table, due query, sync send, notify send",
     "ConfigureRole": "table, secret describe, topic describe",
 }
@@ -76,6 +76,7 @@ def deeds(local: LocalAws, stack: Stack) -> Iterator[dict[str, tuple[str, str, d
         "inbox send": send("Inbox"),
         "sync send": send("SyncQueue"),
         "notify send": send("NotifyQueue"),
+        "undelivered send": send("Undelivered"),
         "topic publish": ("sns", "publish", {"TopicArn": topic, "Message": "x"}),
         "foreign topic publish": ("sns", "publish", {"TopicArn": foreign, "Message": "x"}),
         "far topic publish": ("sns@us-east-1", "publish", {"TopicArn": far, "Message": "x"}),

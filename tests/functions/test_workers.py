@@ -17,6 +17,8 @@ import pytest
 import sync_record
 import wake_due
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.sns.models import sns_backends
 
 from connectors.aws import inbox
 from connectors.aws.blobs import Blobs
@@ -291,6 +293,8 @@ def test_a_topic_is_told_once(machine: Machine) -> None:
     subscribed = machine.sqs.create_queue(QueueName="people")["QueueUrl"]
     arn = machine.sqs.get_queue_attributes(QueueUrl=subscribed, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    known = sns_backends[DEFAULT_ACCOUNT_ID][topic.split(":")[3]].topics[topic]
+    known.subscriptions_confimed = 1  # moto counts none
     plans = Plans()
     assert plans.plan is not None
     route = plans.plan.routes[0].model_copy(update={"topics": (topic,)})
