@@ -80,11 +80,14 @@ class CaseEvent(_Row):
     at: int
     mention: str | None = None
     version: int | None = None
-    update: str | None = None
-    """The id of the record update that it tells of; `detail["system"]` then says in which system that was made."""
     detail: dict[str, str] = {}
     due_at: int | None = None
     """When `wake_due` dispatches it, should the stream not have done so; None once dispatched."""
+
+    @property
+    def update(self) -> str | None:
+        """The id of the record update that it tells of; `detail["system"]` then says in which system that was made."""
+        return self.detail.get("update")
 
 
 class Record(_Row):

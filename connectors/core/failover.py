@@ -58,6 +58,8 @@ def must_move_on(case: Case, record: Effect, now: int, *, closed: bool) -> bool:
         return False
     if record.state in {EffectState.DONE, EffectState.SUPERSEDED}:
         return False
+    if record.state is EffectState.CLAIMED and now < (record.lease_until or 0):
+        return False  # whoever holds it decides
     if record.state is EffectState.REJECTED or misconfigured(record):
         return True
     if not closed and record.state not in _DOUBTFUL:
@@ -140,9 +142,7 @@ def taken(case: Case, record: Record, now: int, pace: Pace) -> Shift:
 def retirement(case: Case, system: str, now: int, pace: Pace) -> tuple[Effect, Effect]:
     """What is planned for a stand-by's record that is no longer needed: it is linked, then closed."""
     due = now + int(pace.doorbell * 1000)
-    link = Effect(
-        case=case.id, id=retire_id(system), kind=EffectKind.RETIRE, target=system, planned_at=now, due_at=due
-    )
+    link = Effect(case=case.id, id=retire_id(system), kind=EffectKind.RETIRE, target=system, planned_at=now, due_at=due)
     close = link.model_copy(update={"id": close_id(system), "kind": EffectKind.STATUS, "status": "solved"})
     return link, close
 

@@ -69,11 +69,14 @@ class SystemConfig(_Config):
 
 
 class Route(_Document):
-    """One line of the plan. `systems` are ids, the first that takes the case wins; `topics` are ARNs, likewise."""
+    """One line of the plan. `systems` are ids, the first that takes the case wins; `topics` are ARNs, likewise.
+
+    `fail_over_after`: seconds for which a system may refuse before the next one is asked."""
 
     name: str
     systems: tuple[str, ...]
     topics: tuple[str, ...]
+    fail_over_after: float = 120.0
 
 
 class Plan(_Document):
