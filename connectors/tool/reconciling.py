@@ -66,17 +66,28 @@ class Found:
 
 
 class Reconciler:
-    """One run over one system. `notes` says whether each note is looked for, which costs a call each."""
+    """One run over one system. `notes` says whether each note is looked for, which costs a call each; `there` is the
+    system, built from the deployment's configuration and secrets unless it is given."""
 
-    def __init__(self, deployment: Deployment, name: str, *, notes: bool = True, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        name: str,
+        *,
+        notes: bool = True,
+        pace: Pace | None = None,
+        there: RecordSystem | None = None,
+    ) -> None:
         self._deployment, self._notes, self._pace = deployment, notes, pace or Pace()
         self._ledger = TableLedger(deployment.table)
         self._config = ConfigStore(deployment.client("dynamodb"), deployment.outputs["TableName"])
         self.system = self._named(name)
-        self._there = self._built()
+        self._there = there or self._built()
 
     def run(self, dry_run: bool = False) -> Found:
-        """Compare, and mend unless `dry_run`. Raises a RemoteError where the system does not answer: what was mended until then stays mended."""
+        """Compare, and mend unless `dry_run`.
+
+        Raises a RemoteError where the system does not answer: what was mended until then stays mended."""
         found = Found(self.system)
         listed = self._listed()
         found.listed = listed is not None
