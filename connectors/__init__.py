@@ -22,9 +22,6 @@ SYSTEMS: dict[str, str] = {
 }
 """CRMs and ticketing systems that receive cases."""
 
-RECEIVERS: dict[str, str] = {}
-"""Systems of record that push what people do in them: what reads their deliveries."""
-
 REPLIERS: dict[str, str] = {
     "discourse": "connectors.discourse.replies:DiscourseReplier",
 }
@@ -43,7 +40,10 @@ def system(name: str) -> type[RecordSystem]:
 
 def receiver(name: str) -> type[Receiver]:
     """What reads the deliveries of a source, or of a system of record that pushes. Raises KeyError."""
-    return cast("type[Receiver]", _load(SOURCES.get(name) or RECEIVERS[name]))
+    kind = _load(SOURCES.get(name) or SYSTEMS[name])
+    if not hasattr(kind, "parse"):
+        raise KeyError(name)
+    return cast("type[Receiver]", kind)
 
 
 def replier(name: str) -> type[Replier]:
