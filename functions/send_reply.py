@@ -26,8 +26,8 @@ from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
 from connectors.aws.table import Table
 from connectors.aws.updates import Updates
+from connectors.core.carry import OutOfTimeError
 from connectors.core.reply import Answerer
-from connectors.core.sync import OutOfTimeError
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]

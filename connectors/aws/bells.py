@@ -23,9 +23,11 @@ class SqsBells:
     has, and a case always falls into the same one.
     """
 
-    def __init__(self, sqs: SQSClient, sync_url: str, notify_url: str, concurrency: int, reply_url: str = "") -> None:
+    def __init__(
+        self, sqs: SQSClient, sync_url: str, notify_url: str, concurrency: int, reply_url: str = "", poll_url: str = ""
+    ) -> None:
         self._sqs, self._sync_url, self._notify_url, self._concurrency = sqs, sync_url, notify_url, concurrency
-        self._reply_url = reply_url
+        self._reply_url, self._poll_url = reply_url, poll_url
         self.lost = 0
 
     def ring(self, effects: Iterable[Effect]) -> None:
@@ -43,6 +45,14 @@ class SqsBells:
         self._send(self._sync_url, [self._sync(case, system) for case, system in cases])
         self._send(self._notify_url, [_message({"case": case, "effect": effect}) for case, effect in notices])
         self._send(self._reply_url, [_message({"case": case, "effect": effect}) for case, effect in replies])
+
+    def ask(self, names: Iterable[str]) -> None:
+        """Have these places polled. Never raises, as `ring`."""
+        self._send(self._poll_url, [_message({"poll": name}) for name in dict.fromkeys(names)])
+
+    def poll(self, names: Iterable[str]) -> None:
+        """Wake whoever asks these places. Never raises."""
+        self._send(self._poll_url, [_message({"poll": name}) for name in names])
 
     def _sync(self, case: str, system: str) -> dict[str, Any]:
         return {

@@ -21,8 +21,8 @@ class Settings:
     inbox_url: str
     sync_url: str
     notify_url: str
-    poll_url: str
     reply_url: str
+    poll_url: str
     undelivered_url: str
     concurrency: int
     text_days: int
@@ -42,11 +42,16 @@ class Settings:
             except ValueError:
                 raise ValueError(f"{name} must be a number, not {text!r}") from None
 
+        backoff = number("BACKOFF_SECONDS", 15)
         pace = Pace(
             doorbell=number("DOORBELL_SECONDS", 60),
             lease=number("LEASE_SECONDS", 65),
-            backoff=number("BACKOFF_SECONDS", 15),
+            backoff=backoff,
             longest=number("LONGEST_SECONDS", 900),
+            trip=int(number("BREAKER_TRIP", 5)),
+            open=number("BREAKER_SECONDS", 2 * backoff),
+            open_longest=number("BREAKER_LONGEST_SECONDS", 10 * backoff),
+            turn=number("TURN_SECONDS", 1),
         )
         return cls(
             table=environment.get("TABLE_NAME", ""),

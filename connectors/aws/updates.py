@@ -52,15 +52,13 @@ class Updates:
         if row is None:
             return Taken.UNKNOWN_RECORD
         case = Case.model_validate(row)
-        if update.kind == "status" and system in case.retired:
-            return Taken.RETIRED
         now = self._now()
         actions = [
             self._table.put_action(self._meta(update, name, system, case.id, now), "attribute_not_exists(pk)"),
             self._table.put_action(self._text(update, name, now)),
             self._table.put_action(event_item(self._event(update, name, system, case.id, now))),
         ]
-        if update.status is not None:
+        if update.status is not None and system not in case.retired:
             actions += self._moves(row, update, now)
         self._table.transact(actions)
         return _TAKEN[update.kind]
@@ -139,7 +137,7 @@ class Updates:
         return row
 
     def _event(self, update: RecordUpdate, name: str, system: str, case: str, now: int) -> CaseEvent:
-        detail = {"system": system, "update": name}
+        detail = {"system": system, "update": name, "at": str(_milliseconds(update, now))}
         if update.status is not None:
             detail["status"] = update.status
         return CaseEvent(

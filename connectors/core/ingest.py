@@ -33,8 +33,6 @@ class Taken(StrEnum):
     REMARKED = "remarked"
     ANSWERED = "answered"
     MOVED = "moved"
-    RETIRED = "retired"
-    """A status of a record that was closed in favour of another one: it says nothing about the case."""
     UNKNOWN_RECORD = "unknown record"
     """An update of a record that stands for no case of ours, or not yet: it may be faster than we are."""
 

@@ -6,10 +6,11 @@ outcome is unknown is looked for by its key before it is sent again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from connectors.core.carry import OutOfTimeError
 from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening
 from connectors.core.compose import UpdateWords
 from connectors.core.errors import ConflictError, RejectedError, RemoteError
@@ -17,7 +18,6 @@ from connectors.core.identity import digest
 from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, failed, next_step
 from connectors.core.models import Mention
 from connectors.core.ports import Replier
-from connectors.core.sync import OutOfTimeError
 
 
 class Words(Protocol):
@@ -32,12 +32,22 @@ class Words(Protocol):
         ...
 
 
+class ReplyLedger(Ledger, Protocol):
+    """The ledger, where it may be added to."""
+
+    def hand_on(
+        self, changes: Sequence[tuple[Effect, Effect]], planned: Sequence[Effect], event: CaseEvent | None = None
+    ) -> None:
+        """Replace effects and plan new ones in one transaction. Raises ConflictError when another did either."""
+        ...
+
+
 class Answerer:
     """Carries out `reply` effects. Times as in `RecordSync`."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: ReplyLedger,
         words: Words,
         replier: Replier,
         pace: Pace,
@@ -69,8 +79,30 @@ class Answerer:
             self._let_go(held, step)
             raise
         with suppress(ConflictError):  # it took longer than its lease, and whoever followed has looked for it
-            self._ledger.settle([(held, after)], self._event(case, after))
+            if after.state is EffectState.REJECTED:
+                self._ledger.hand_on([(held, after)], self._told(after), self._event(case, after))
+            else:
+                self._ledger.settle([(held, after)], self._event(case, after))
         return after
+
+    def _told(self, refused: Effect) -> list[Effect]:
+        """A note for whoever wrote the answer, in the record where it was written: nobody else would notice."""
+        words = self._words.words(refused.update or "")
+        if words is None:
+            return []
+        return [
+            Effect(
+                case=refused.case,
+                id=f"note#{words.system}#{digest(refused.id, length=24)}#refused",
+                kind=EffectKind.NOTE,
+                target=words.system,
+                planned_at=self._now(),
+                due_at=self._now(),
+                happening=Happening.REFUSED,
+                update=refused.update,
+                error=refused.error,
+            )
+        ]
 
     def _attempt(self, case: Case, held: Effect, step: Next) -> Effect:
         sent = False
