@@ -85,15 +85,16 @@ def _look(shard: int, context: LambdaContext) -> dict[str, int]:
             logger.exception("something due could not be read", extra={"key": f"{item['pk']} / {item['sk']}"})
             due.later(item, now + int(settings.pace.longest * 1000))
     bells.ring(effects)
-    bells.poll(polls)
+    bells.ask(polls)
     planned = dispatch_case.dispatch(events)
+    if watch.held:
+        logger.info("left alone: their systems' breakers are open", extra={"shard": shard, "effects": watch.held})
     if bells.lost:
         logger.warning("wake-ups lost; their effects stay due", extra={"lost": bells.lost})
         bells.lost = 0
     return {
         "events": sum(map(len, events.values())),
         "effects": len(effects),
-        "held": watch.held,
         "polls": len(polls),
         "planned": planned,
     }

@@ -50,10 +50,6 @@ class SqsBells:
         """Have these places polled. Never raises, as `ring`."""
         self._send(self._poll_url, [_message({"poll": name}) for name in dict.fromkeys(names)])
 
-    def poll(self, names: Iterable[str]) -> None:
-        """Wake whoever asks these places. Never raises."""
-        self._send(self._poll_url, [_message({"poll": name}) for name in names])
-
     def _sync(self, case: str, system: str) -> dict[str, Any]:
         return {
             **_message({"case": case, "system": system}),

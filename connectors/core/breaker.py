@@ -6,6 +6,7 @@ that of many workers who find the time of a probe come, one makes it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from connectors.core.case import Effect, EffectKind
 from connectors.core.errors import ConflictError, RejectedError, RemoteError
-from connectors.core.ledger import Pace
+from connectors.core.ledger import Pace, look_again
 
 _TRIES = 5
 _LONGEST_ASKED = 3600.0
@@ -161,6 +162,36 @@ class Gate:
             return False
         self._known = after
         return True
+
+
+class Watch:
+    """Who of those that are due is woken: nobody in vain, and nobody twice before the queue has come to them.
+
+    For one sweep of one shard; each system's breaker is read once. `workers` serve one system at a time."""
+
+    def __init__(self, breakers: Breakers, pace: Pace, workers: int) -> None:
+        self._breakers, self._pace, self._workers = breakers, pace, workers
+        self._known: dict[str, Breaker] = {}
+        self._cases: dict[str, dict[str, int]] = {}
+        self._probes: Counter[str] = Counter()
+        self.held = 0
+
+    def judge(self, effect: Effect, now: int) -> tuple[bool, int]:
+        """Whether to wake its worker now, and when (milliseconds) it is due again."""
+        if effect.kind not in _SENT:
+            return True, look_again(effect, now, self._pace)
+        breaker = self._known.get(effect.target)
+        if breaker is None:
+            breaker = self._known[effect.target] = self._breakers.breaker(effect.target)
+        later = not_before(effect, breaker, now, self._pace, self._probes[effect.target])
+        if later is not None:
+            self.held += 1
+            return False, later
+        if breaker.state is not State.CLOSED:
+            self._probes[effect.target] += 1
+        cases = self._cases.setdefault(effect.target, {})
+        ahead = cases.setdefault(effect.case, len(cases))
+        return True, look_again(effect, now, self._pace, ahead, self._workers)
 
 
 class NoBreakers:
