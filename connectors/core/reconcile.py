@@ -30,6 +30,14 @@ class Listing(Protocol):
         ...
 
 
+class Finder(Protocol):
+    """A system of record that can show all records of one case, should there be more than one."""
+
+    def find_all(self, key: str) -> Sequence[Reference]:
+        """Those that carry this key, oldest first."""
+        ...
+
+
 class Fault(StrEnum):
     """How the ledger and a system can differ."""
 
@@ -223,6 +231,8 @@ def _unknown(effect: Effect, now: int) -> Effect:
             "reference": None,
             "url": None,
             "done_at": None,
+            "held": False,
+            "first_refused_at": None,
             "error": "reconcile: to be looked up again",
         },
     )

@@ -85,6 +85,10 @@ class Roundup:
         found = self._ids("issue", key)
         return self._reference(found[0]) if found else None
 
+    def find_all(self, key: str) -> list[Reference]:
+        """Every issue that carries `key`, oldest first."""
+        return [self._reference(number) for number in self._ids("issue", key)]
+
     def add_note(self, reference: Reference, note: NoteDraft, key: str, permit: str | None) -> str:
         """Append a message to the issue; its designator (`msg7`).
 

@@ -51,5 +51,7 @@ def _show(found: Found) -> None:
         about = f" ({difference.effect})" if difference.fault is Fault.NOTE_MISSING else ""
         typer.echo(f"{difference.case or '-'}: {where}: {difference.fault}{about}: {done}".encode())
     typer.echo(f"{found.cases} cases of {found.system} compared, {len(found.differences)} differences")
+    if not found.twins:
+        typer.echo("This connector shows one record of a case at most: duplicates were not looked for.")
     if not found.listed:
-        typer.echo("This connector cannot list its records, so duplicates and records of no case were not looked for.")
+        typer.echo("This connector cannot list its records: those of no case here were not looked for.")

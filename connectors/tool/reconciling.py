@@ -57,12 +57,21 @@ class Found:
     system: str
     cases: int = 0
     listed: bool = False
+    """Whether the system showed all its records, so that those of no case were seen."""
+    twins: bool = False
+    """Whether duplicates would have been seen."""
     differences: list[tuple[Difference, str]] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
         """As plain values."""
         rows = [_row(one, done) for one, done in self.differences]
-        return {"system": self.system, "cases": self.cases, "listed": self.listed, "differences": rows}
+        return {
+            "system": self.system,
+            "cases": self.cases,
+            "listed": self.listed,
+            "twins": self.twins,
+            "differences": rows,
+        }
 
 
 class Reconciler:
@@ -91,6 +100,7 @@ class Reconciler:
         found = Found(self.system)
         listed = self._listed()
         found.listed = listed is not None
+        found.twins = found.listed or hasattr(self._there, "find_all")
         keys: set[str] = set()
         for case in self._cases():
             key = record_key(case.id, self.system)
@@ -157,6 +167,8 @@ class Reconciler:
         line = next((one for one in effects if one.key == key), None)
         if line is None or line.state is EffectState.PLANNED:
             return []
+        if (find_all := getattr(self._there, "find_all", None)) is not None:
+            return list(find_all(key))
         found = self._there.find(key)
         return [found] if found else []
 

@@ -127,10 +127,15 @@ class Zendesk:
 
     def find(self, key: str) -> Reference | None:
         """The ticket that carries `key`; a deleted one is not found. The oldest, should there be several."""
+        found = self.find_all(key)
+        return found[0] if found else None
+
+    def find_all(self, key: str) -> list[Reference]:
+        """Every ticket that carries `key`, oldest first."""
         answer = self._call("GET", f"/api/v2/tickets?external_id={quote(key, safe='')}", ours={404})
         rows = [row for row in self._list(answer, "tickets") if row.get("external_id") == key]
         rows = [row for row in rows if row.get("status") != "deleted"]
-        return self._reference(min(rows, key=lambda row: int(row["id"]))) if rows else None
+        return [self._reference(row) for row in sorted(rows, key=lambda row: int(row["id"]))]
 
     def add_note(self, reference: Reference, note: NoteDraft, key: str, permit: str | None) -> str:  # noqa: ARG002
         """Append an internal comment, unless it is there; its id. Gives way to others who change the ticket."""
