@@ -13,10 +13,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = {
     "ReceiveWebhook": "Receive",
+    "PollSource": "Poll",
     "IngestEvent": "Ingest",
     "DispatchCase": "Dispatch",
     "SyncRecord": "Sync",
     "NotifyPeople": "Notify",
+    "SendReply": "Reply",
     "WakeDue": "Wake",
     "ConfigureStack": "Configure",
 }
@@ -106,7 +108,12 @@ def test_who_may_read_which_secrets(resources: dict[str, Any]) -> None:
         for row in statements(resources, f"{short}Role")
         if "secretsmanager:GetSecretValue" in as_list(row["Action"])
     }
-    assert readers == {"Receive": "verification-??????", "Sync": "credentials-??????"}
+    assert readers == {
+        "Receive": "verification-??????",
+        "Poll": "credentials-??????",
+        "Sync": "credentials-??????",
+        "Reply": "credentials-??????",
+    }
 
 
 def test_functions_are_told_what_they_ask_for_and_nothing_secret(resources: dict[str, Any]) -> None:
@@ -136,7 +143,7 @@ def test_queues_outwait_their_workers(template: dict[str, Any], resources: dict[
     def seconds(value: Any) -> int:
         return int(template["Mappings"]["Pace"][pace][value["FindInMap"][2]])
 
-    for function in ("IngestEvent", "SyncRecord", "NotifyPeople"):
+    for function in ("PollSource", "IngestEvent", "SyncRecord", "NotifyPeople", "SendReply"):
         for event in resources[function]["Properties"]["Events"].values():
             assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
             queue = resources[event["Properties"]["Queue"]["GetAtt"].removesuffix(".Arn")]["Properties"]

@@ -150,10 +150,12 @@ class Deployment:
 
 FUNCTIONS = (
     "ReceiveWebhook",
+    "PollSource",
     "IngestEvent",
     "DispatchCase",
     "SyncRecord",
     "NotifyPeople",
+    "SendReply",
     "WakeDue",
     "ConfigureStack",
 )
