@@ -2,6 +2,7 @@
 
     with running_stack() as stack:
         stack.webhook_url("Forum"), stack.secret("Forum"), stack.tickets.all(), stack.notifications()
+        stack.cut_off(stack.region), stack.restore(stack.region)  # SNS in a region, as the functions see it
 
 `hailback up`, `hailback run` and the end-to-end tests all use this. Stops what it started and nothing else, also when
 it is interrupted half-way.
@@ -24,6 +25,7 @@ from typing import Any
 
 from connectors.tool import aws, deploy, roundup, state
 from connectors.tool.aws import LocalAws
+from connectors.tool.cut import Cut, Manner
 from connectors.tool.deployment import Deployment, apply
 from connectors.tool.offspring import end_since, offspring
 from connectors.tool.steps import Steps
@@ -31,8 +33,10 @@ from connectors.tool.templates import declared_parameters, wanted_secrets
 from connectors.tool.tickets import Tickets
 from connectors.tool.venvs import CHECKOUT, ensure_venv
 
-STACK, ROUTES, EXTRAS = "hailback", "hailback-routes", "hailback-local"
+STACK, ROUTES, EXTRAS, STANDBY = "hailback", "hailback-routes", "hailback-local", "hailback-standby"
+STANDBY_REGION = "eu-west-1"
 _ROUTES = CHECKOUT / "infra" / "routes.yaml"
+_STANDBY = CHECKOUT / "infra" / "standby.yaml"
 _EXTRAS = CHECKOUT / "infra" / "local" / "extras.yaml"
 _SAM = CHECKOUT / "infra" / "local" / "sam.lock"
 FORUM = {"ForumUrl": "https://forum.acme.com", "ForumAccount": "7"}
@@ -96,9 +100,9 @@ class Tracker:
 class RunningStack(Deployment):
     """A deployment on this machine, with everything around it."""
 
-    def __init__(self, local: LocalAws, tracker: Tracker, stack: str = STACK) -> None:
+    def __init__(self, local: LocalAws, tracker: Tracker, cut: Cut, stack: str = STACK) -> None:
         super().__init__(stack, (ROUTES, EXTRAS), local.client)
-        self.aws, self.tracker = local, tracker
+        self.aws, self.tracker, self._cut = local, tracker, cut
 
     @property
     def endpoint(self) -> str:
@@ -114,6 +118,20 @@ class RunningStack(Deployment):
     def listener(self) -> str:
         """The address of the queue that hears what people are told."""
         return deploy.describe(self.client("cloudformation"), EXTRAS).outputs["ListenerUrl"]
+
+    @cached_property
+    def standby_topic(self) -> str:
+        """The topic in the other region, which is told when the first one cannot be."""
+        described = deploy.describe(self.aws.client("cloudformation", STANDBY_REGION), STANDBY)
+        return described.outputs["StandbyTopic"]
+
+    def cut_off(self, region: str, manner: Manner = Manner.SILENT) -> None:
+        """Have SNS in a region fail, as the functions see it."""
+        self._cut.off(region, manner)
+
+    def restore(self, region: str) -> None:
+        """Have it work again."""
+        self._cut.restore(region)
 
     @cached_property
     def credentials(self) -> str:
@@ -206,6 +224,8 @@ class _Start:
 
     def __init__(self, home: Path, keep: bool, steps: Steps, exits: ExitStack) -> None:
         self._home, self._keep, self._steps, self._exits = home, keep, steps, exits
+        self._cut = Cut()
+        exits.callback(self._cut.stop)
 
     def run(self, environ: Mapping[str, str], parameters: Mapping[str, str]) -> RunningStack:
         before = offspring()
@@ -233,8 +253,10 @@ class _Start:
 
     def _aws(self, environ: Mapping[str, str]) -> LocalAws:
         with self._steps.step("local AWS (MiniStack, IAM enforced)"):
-            local = aws.start(self._home / "aws", keep=self._keep, environ=environ)
+            given = {"AWS_ENDPOINT_URL_SNS": self._cut.url, **environ}
+            local = aws.start(self._home / "aws", keep=self._keep, environ=given)
             self._exits.callback(local.stop)
+            self._cut.towards(int(local.endpoint.rpartition(":")[2]))
             return local
 
     def _sam(self) -> None:
@@ -267,10 +289,14 @@ class _Start:
         return password
 
     def _deploy(self, local: LocalAws, tracker: Tracker, built: Path, parameters: Mapping[str, str]) -> RunningStack:
-        stack = RunningStack(local, tracker)
+        stack = RunningStack(local, tracker, self._cut)
+        regions = {"TopicRegions": f"{local.region},{STANDBY_REGION}"}
         with self._steps.step(f"sam deploy: the machine, stack {STACK}"):
-            deploy.deploy_locally(local, built, STACK, parameters)
+            deploy.deploy_locally(local, built, STACK, regions | dict(parameters))
         given = {"Configure": stack.outputs["ConfigureArn"], "TrackerUrl": tracker.base_url, **FORUM}
+        with self._steps.step(f"a topic in another region, stack {STANDBY} in {STANDBY_REGION}"):
+            self._apply(local, STANDBY, _STANDBY, {}, STANDBY_REGION)
+            given["StandbyTopic"] = stack.standby_topic
         with self._steps.step(f"the administrators' routes, stack {ROUTES}"):
             self._apply(local, ROUTES, _ROUTES, given)
         with self._steps.step(f"a listener and a second forum, stack {EXTRAS}"):
@@ -278,14 +304,16 @@ class _Start:
             self._listen(stack)
         return stack
 
-    def _apply(self, local: LocalAws, name: str, template: Path, given: Mapping[str, str]) -> None:
+    def _apply(
+        self, local: LocalAws, name: str, template: Path, given: Mapping[str, str], region: str | None = None
+    ) -> None:
         text = template.read_text(encoding="utf-8")
         known = declared_parameters(template)
-        apply(local.client("cloudformation"), name, text, {key: given[key] for key in given if key in known})
+        apply(local.client("cloudformation", region), name, text, {key: given[key] for key in given if key in known})
 
     def _listen(self, stack: RunningStack) -> None:
         arn = deploy.describe(stack.client("cloudformation"), EXTRAS).outputs["ListenerArn"]
-        for topic in stack.topics():
+        for topic in (*stack.topics(), stack.standby_topic):
             stack.client("sns", topic.split(":")[3]).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
 
