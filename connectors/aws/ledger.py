@@ -31,7 +31,7 @@ class TableLedger:
         item = self._table.get(f"CASE#{case}", "META")
         return Case.model_validate(item) if item else None
 
-    def effects(self, case: str, prefix: str) -> list[Effect]:
+    def lines(self, case: str, prefix: str) -> list[Effect]:
         """Effects whose id begins with `prefix`, final or not, oldest plan first."""
         found = (Effect.model_validate(item) for item in self._table.query(*effect_key(case, prefix)))
         return sorted(found, key=lambda effect: (effect.planned_at, effect.id))

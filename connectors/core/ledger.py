@@ -188,7 +188,7 @@ class Ledger(Protocol):
 
     def effect(self, case: str, effect_id: str) -> Effect | None: ...
 
-    def effects(self, case: str, prefix: str) -> list[Effect]:
+    def lines(self, case: str, prefix: str) -> list[Effect]:
         """Effects whose id begins with `prefix`, final or not, oldest plan first."""
         ...
 

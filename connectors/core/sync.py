@@ -247,7 +247,7 @@ class RecordSync:
 
     def _newest_status(self, case: Case, system: str) -> Effect | None:
         """The last of the changes, where it was not made here; those before it are of no interest any more."""
-        moves = self._ledger.effects(case.id, f"status#{system}#")
+        moves = self._ledger.lines(case.id, f"status#{system}#")
         for old in moves[:-1]:
             if not old.state.final:
                 with suppress(ConflictError):
