@@ -48,10 +48,8 @@ def title(text: str) -> str:
 def marked(text: str, key: str) -> str:
     """A comment's body that carries its key in plain sight, as its last line."""
     words = clean(text) or "(no text)"
-    room = BODY_LENGTH
-    while len(words.encode()) > BODY_LENGTH:
-        room -= max(1, len(words.encode()) - BODY_LENGTH) // 4 + 1
-        words = words[:room].rstrip() + "…"
+    if len(words.encode()) > BODY_LENGTH:
+        words = words.encode()[:BODY_LENGTH].decode("utf-8", "ignore").rstrip() + "…"
     return f"{words}\n\nHailback key: {key}"
 
 
