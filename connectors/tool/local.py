@@ -23,10 +23,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from connectors.tool import aws, deploy, roundup, state
+from connectors.core import token
+from connectors.tool import aws, deploy, neighbours, roundup, state
 from connectors.tool.aws import LocalAws
 from connectors.tool.cut import Cut, Manner
 from connectors.tool.deployment import Deployment, apply
+from connectors.tool.neighbours import Neighbours
 from connectors.tool.offspring import end_since, offspring
 from connectors.tool.steps import Steps
 from connectors.tool.templates import declared_parameters, wanted_secrets
@@ -41,6 +43,7 @@ _EXTRAS = CHECKOUT / "infra" / "local" / "extras.yaml"
 _SAM = CHECKOUT / "infra" / "local" / "sam.lock"
 FORUM = {"ForumUrl": "https://forum.acme.com", "ForumAccount": "7"}
 """The forum of the samples in `events/`, and our own account there."""
+FAIL_OVER_AFTER = "8s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,10 @@ class Tracker:
 class RunningStack(Deployment):
     """A deployment on this machine, with everything around it."""
 
-    def __init__(self, local: LocalAws, tracker: Tracker, cut: Cut, stack: str = STACK) -> None:
+    def __init__(self, local: LocalAws, tracker: Tracker, beside: Neighbours, cut: Cut, stack: str = STACK) -> None:
         super().__init__(stack, (ROUTES, EXTRAS), local.client)
         self.aws, self.tracker, self._cut = local, tracker, cut
+        self.zendesk, self.forum, self.beside = beside.zendesk, beside.forum, beside
 
     @property
     def endpoint(self) -> str:
@@ -136,7 +140,7 @@ class RunningStack(Deployment):
     @cached_property
     def credentials(self) -> str:
         """The name of the secret with the tracker's login."""
-        return wanted_secrets(_ROUTES).systems[0]
+        return wanted_secrets(_ROUTES, "roundup").systems[0]
 
     @cached_property
     def tickets(self) -> Tickets:
@@ -152,6 +156,8 @@ class RunningStack(Deployment):
         if self.aws._process.poll() is not None:  # noqa: SLF001
             said = self.aws.log.read_text(encoding="utf-8", errors="replace").splitlines()[-10:]
             return "\n".join(["the local AWS ended by itself; the end of its log:", *said])
+        if gone := self.beside.alive():
+            return f"the local {gone} ended by itself; start again"
         return None if self.tracker.alive() else "the tracker ended by itself; start again"
 
     def particulars(self, kept: bool) -> state.Particulars:
@@ -229,7 +235,7 @@ class _Start:
 
     def run(self, environ: Mapping[str, str], parameters: Mapping[str, str]) -> RunningStack:
         before = offspring()
-        pool = ThreadPoolExecutor(4)
+        pool = ThreadPoolExecutor(5)
         futures: list[Future[Any]] = []
 
         def begin(work: Callable[[], Any]) -> Future[Any]:
@@ -240,9 +246,11 @@ class _Start:
             local = begin(partial(self._aws, environ))
             sam = begin(self._sam)
             tracker = begin(partial(self._tracker, local))
+            beside = begin(partial(self._beside, local))
             built = begin(partial(self._build, local, sam))
             first_failure(futures)
-            return self._deploy(local.result(), tracker.result(), built.result(), parameters)
+            stack = RunningStack(local.result(), tracker.result(), beside.result(), self._cut)
+            return self._deploy(stack, built.result(), parameters)
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -271,6 +279,11 @@ class _Start:
             self._exits.callback(tracker.stop)
             return tracker
 
+    def _beside(self, local: Future[LocalAws]) -> Neighbours:
+        with self._steps.step("stand-ins: a Zendesk, and a forum that takes answers"):
+            client = local.result().client("secretsmanager")
+            return neighbours.start(self._home, partial(_ensure_secret, client), self._exits.callback)
+
     def _build(self, local: Future[LocalAws], sam: Future[None]) -> Path:
         sam.result()
         with self._steps.step("sam build"):
@@ -280,7 +293,7 @@ class _Start:
         """Random values under the names that the routes want, unless they are there; the tracker's password."""
         client, password = local.client("secretsmanager"), ""
         for template in (_ROUTES, _EXTRAS):
-            wanted = wanted_secrets(template)
+            wanted = wanted_secrets(template, "roundup")
             for name in wanted.sources:
                 _ensure_secret(client, name, secrets.token_urlsafe(32))
             for name in wanted.systems:
@@ -288,12 +301,13 @@ class _Start:
                 password = json.loads(_ensure_secret(client, name, json.dumps(login)))["password"]
         return password
 
-    def _deploy(self, local: LocalAws, tracker: Tracker, built: Path, parameters: Mapping[str, str]) -> RunningStack:
-        stack = RunningStack(local, tracker, self._cut)
+    def _deploy(self, stack: RunningStack, built: Path, parameters: Mapping[str, str]) -> RunningStack:
+        local, tracker = stack.aws, stack.tracker
         regions = {"TopicRegions": f"{local.region},{STANDBY_REGION}"}
         with self._steps.step(f"sam deploy: the machine, stack {STACK}"):
             deploy.deploy_locally(local, built, STACK, regions | dict(parameters))
         given = {"Configure": stack.outputs["ConfigureArn"], "TrackerUrl": tracker.base_url, **FORUM}
+        given |= {**stack.beside.parameters, "FailOverAfter": FAIL_OVER_AFTER}
         with self._steps.step(f"a topic in another region, stack {STANDBY} in {STANDBY_REGION}"):
             self._apply(local, STANDBY, _STANDBY, {}, STANDBY_REGION)
             given["StandbyTopic"] = stack.standby_topic
@@ -302,6 +316,9 @@ class _Start:
         with self._steps.step(f"a listener and a second forum, stack {EXTRAS}"):
             self._apply(local, EXTRAS, _EXTRAS, given)
             self._listen(stack)
+        square, desk = stack.source("Square"), stack.system_webhook("Zendesk")
+        stack.forum.deliver_to(square.url, stack.secret("Square"))
+        stack.zendesk.webhook(desk, stack.secret_text(token.verification_secret(neighbours.ZENDESK)))
         return stack
 
     def _apply(
