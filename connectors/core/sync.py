@@ -258,9 +258,14 @@ class RecordSync:
     def _retired(self, case: Case, record: Effect) -> Iterator[Effect]:
         """A stand-by's record is told nothing more but where the live one is; that one is told of it."""
         system = record.target
-        link = failover.cross_link(case, record, self._now(), self._pace)
-        if link is not None and self._ledger.plan(link):
-            self._bells.ring([link])
+        # Of all of them: one that retired earlier may have been linked to one that has retired since.
+        for name in case.retired:
+            other = self._ledger.effect(case.id, record_id(name))
+            if other is None or other.state is not EffectState.DONE:
+                continue
+            link = failover.cross_link(case, other, self._now(), self._pace)
+            if link is not None and self._ledger.plan(link):
+                self._bells.ring([link])
         for prefix in ("note", "batch", "status"):
             self._end(case, f"{prefix}#{system}#", EffectState.SUPERSEDED, "handed back", spare=close_id(system))
         for name in (retire_id(system), close_id(system)):
