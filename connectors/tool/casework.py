@@ -100,6 +100,9 @@ _REASONS = {
 
 def _why(effect: Effect) -> str:
     said = _REASONS.get(effect.state, effect.state.value)
+    if effect.kind is EffectKind.NOTIFY and effect.state in {EffectState.PARKED, EffectState.UNKNOWN}:
+        said = "not told" if effect.state is EffectState.PARKED else "it is not known whether it was told"
+        said += "; it is tried again" if effect.due_at else "; another topic has its turn, or none is left: redrive it"
     tries = f", after {effect.attempt} attempt{'s' * (effect.attempt > 1)}" if effect.attempt else ""
     return f"{said}{tries}" + (f": {effect.error}" if effect.error else "")
 

@@ -17,6 +17,7 @@ import pytest
 
 from connectors.core.case import CaseEvent, EffectState, Happening
 from connectors.tool.cut import Manner
+from connectors.tool.dead_letters import DeadLetters
 from connectors.tool.delivering import Deliverer
 from connectors.tool.deploy import describe
 from connectors.tool.deployment import apply
@@ -102,9 +103,9 @@ class People:
         print(f"{why}: {self.standby} told after {seconds} s")
         return seconds
 
-    def forget(self) -> None:
-        """New workers, which know nothing of who hears what."""
-        for pid in self.machine.aws.workers(self.machine.functions["NotifyPeople"]):
+    def forget(self, function: str = "NotifyPeople") -> None:
+        """New workers, which know nothing of who hears what, or of which region was gone."""
+        for pid in self.machine.aws.workers(self.machine.functions[function]):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -243,7 +244,7 @@ def test_with_both_regions_gone_people_are_told_when_one_is_back(people: People)
 
 
 def test_when_nobody_takes_it_it_lies_in_the_dead_letter_queue_and_can_be_redriven(people: People) -> None:
-    sqs, queue = people.machine.client("sqs"), people.machine.stack.resources["Undelivered"]
+    queue = people.machine.stack.resources["Undelivered"]
     with _rounds(people, "1"):
         people.machine.cut_off(people.machine.region, Manner.THROTTLED)
         people.machine.cut_off(STANDBY_REGION, Manner.THROTTLED)
@@ -254,9 +255,11 @@ def test_when_nobody_takes_it_it_lies_in_the_dead_letter_queue_and_can_be_redriv
         assert {line.state for line in lines} == {EffectState.PARKED}, "still to be seen"
         assert all("throttled" in (line.error or "") for line in lines)
     people.machine.restore(people.machine.region)
-    (letter,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
-    sqs.send_message(QueueUrl=people.machine.outputs["NotifyQueueUrl"], MessageBody=letter["Body"])
-    sqs.delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])
+    letters = DeadLetters(people.machine)
+    dead = letters.queue("Undelivered")
+    (letter,) = letters.take(dead, 10)
+    letters.put_back(dead, letter)
+    assert people.machine.dead_letters() == {}
     assert people.told(case).detail["topic"] == people.care
     assert [one.topic for one in people.heard(case)] == [people.care]
 
@@ -287,5 +290,6 @@ def test_a_region_that_is_gone_does_not_keep_administrators_from_deploying(peopl
     assert people.standby in warnings
     assert "could not be reached" in warnings
     people.machine.restore(STANDBY_REGION)
+    people.forget("ConfigureStack")
     apply(cloudformation, ROUTES, template, {**before, "Revision": "region-back"})
     assert "could not be reached" not in describe(cloudformation, ROUTES).outputs["Warnings"]
