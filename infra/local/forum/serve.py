@@ -13,8 +13,8 @@ What Discourse does not have, for tests and the demo:
 
     POST /-/say       {"username", "raw", "topic_id"?, "title"?, "reply_to_post_number"?}   somebody posts
     POST /-/webhook   {"url", "secret"}        signed deliveries of every post from now on, our own included
-    POST /-/faults    {"queue": ["429:2", "drop", "503", "422", "slow:3", …]}   each spends itself on one API post;
-                      drop and 500 come after the post was kept, the others before
+    POST /-/faults    {"queue": ["429:2", "drop", "503", "422", "slow:3", "late:3", …]}   each spends itself on one
+                      API post; drop, 500 and late come after the post was kept, the others before
     GET  /-/posts     everything that was said
 """
 
@@ -187,6 +187,8 @@ class Handler(BaseHTTPRequestHandler):
         if not self.forum.thread(topic):
             return self._json(422, {"action": "create_post", "errors": ["The topic could not be found"]})
         kept = self.forum.say(self.headers["Api-Username"], said)
+        if kind == "late":
+            time.sleep(float(number or 1))
         if kind == "drop":
             self.close_connection = True
             return self.connection.shutdown(socket.SHUT_RDWR)
