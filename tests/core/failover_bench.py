@@ -142,7 +142,7 @@ class World:
     # ---- what happens outside
 
     def _event(self, kind: Happening, **more: Any) -> CaseEvent:
-        self.clock.advance(0.001)
+        self.clock.advance(0.01)
         due = self.clock.now() + 60_000
         event = CaseEvent(case=CASE.id, id=f"e{len(self.ledger.events)}", kind=kind, at=self.clock.now(), **more)
         event = event.model_copy(update={"due_at": due})
