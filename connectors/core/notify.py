@@ -205,7 +205,7 @@ class Notifier:
         return [(line, line.model_copy(update=end)) for line in others]
 
     def _event(self, after: Effect, kind: Happening, detail: dict[str, str]) -> CaseEvent:
-        name = digest(after.id, str(after.attempt), kind, str(after.rounds))
+        name = digest(after.id, str(after.attempt), kind)
         return CaseEvent(case=after.case, id=name, kind=kind, at=self._now(), detail=detail)
 
 

@@ -131,6 +131,19 @@ def test_a_redrive_begins_anew_once() -> None:
     assert bench.states() == [SUPERSEDED, DONE, SUPERSEDED]
 
 
+def test_a_letter_that_comes_twice_takes_the_turn_from_nobody() -> None:
+    bench = Bench(rounds=1)
+    bench.fail(care=UnavailableError("a"), desk=UnavailableError("b"), far=UnavailableError("c"))
+    bench.run()
+    bench.run(again=True, seconds=9)
+    bench.audience.fault = lambda topic: (bench.clock.advance(3), UnavailableError("a"))[1]
+    bench.run(again=True, seconds=10)
+    (turn,) = bench.turns()
+    assert turn.target == DESK
+    bench.run(again=True, seconds=1)
+    assert bench.turns() == [turn]
+
+
 def test_what_was_refused_can_be_redriven_once_the_defect_is_mended() -> None:
     bench = Bench()
     bench.fail(care=RejectedError("InvalidParameter"))
@@ -143,10 +156,10 @@ def test_what_was_refused_can_be_redriven_once_the_defect_is_mended() -> None:
 def test_a_redrive_of_what_fails_still_goes_through_its_rounds_again() -> None:
     bench = Bench(rounds=2)
     bench.fail(care=UnavailableError("a"), desk=UnavailableError("b"), far=UnavailableError("c"))
-    for again in (False, False, True, False):
+    for again, letters in ((False, 0), (False, 1), (True, 1), (False, 2)):
         bench.run(again=again)
+        assert len(bench.letters.kept) == letters
         bench.later()
-    assert len(bench.letters.kept) == 2
     assert bench.story().count(Happening.UNDELIVERED) == 2
     assert len({event.id for event in bench.ledger.events}) == len(bench.ledger.events)
 

@@ -215,12 +215,12 @@ def test_the_first_topic_is_told_and_no_other(people: People) -> None:
 @pytest.mark.parametrize(
     ("trouble", "why", "within"),
     [
-        (deleted, "NotFound", 3.0),
-        (denied, "AuthorizationError", 3.0),
-        (unheard, "no confirmed subscription", 5.0),
-        (lambda people: failing(people, Manner.THROTTLED), "throttled", 3.0),
-        (lambda people: failing(people, Manner.CLOSED), "no answer in time", 4.0),
-        (lambda people: failing(people, Manner.SILENT), "no answer in time", 7.0),
+        (deleted, "NotFound", 6.0),
+        (denied, "AuthorizationError", 6.0),
+        (unheard, "no confirmed subscription", 10.0),
+        (lambda people: failing(people, Manner.THROTTLED), "throttled", 6.0),
+        (lambda people: failing(people, Manner.CLOSED), "no answer in time", 6.0),
+        (lambda people: failing(people, Manner.SILENT), "no answer in time", 10.0),
     ],
     ids=["deleted", "denied", "without subscribers", "throttled", "broken off", "its region silent"],
 )
