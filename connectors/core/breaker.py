@@ -80,7 +80,7 @@ def broke(breaker: Breaker, error: RemoteError, now: int, pace: Pace) -> Breaker
             "state": State.OPEN,
             "opened": breaker.opened + 1,
             "until": now + int(wait * 1000),
-            "since": breaker.since or now,
+            "since": now if breaker.since is None else breaker.since,
         }
     return breaker.model_copy(update=change)
 

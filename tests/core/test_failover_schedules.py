@@ -93,9 +93,31 @@ def chaos(seed: int, tiers: tuple[str, ...]) -> World:
         except Died:
             continue
     calm(world)
+    if dice.random() < 0.5:
+        without_the_first(world)
     world.settle()
     world.settled()
     return world
+
+
+def without_the_first(world: World) -> None:
+    """The first system stays away a while longer, and all else is well: who has the case then, has all of it."""
+    world.desks[A].down = True
+    for _ in range(25):
+        world.minute()
+    live = world.meta.record
+    assert live is not None or len(world.desks) == 1
+    if live is not None and live.system != A:
+        assert world.meta.engaged[0] == A
+        desk = world.desks[live.system]
+        assert sorted(desk.told("Post")) == sorted(f"post:{number}" for number in range(1, world.said + 1))
+        elsewhere = {
+            name
+            for name, (where, kind) in world.written.items()
+            if kind is not Happening.MOVED and where != live.system
+        }
+        assert set(desk.told("Update")) == elsewhere
+    world.desks[A].down = False
 
 
 @pytest.mark.parametrize("first", TIERS)
