@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SUBJECT = 100
 _LIMITS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1})
 _PAUSE = 0.3
-_KEPT = 60.0
+_KEPT = 5.0
 """Seconds for which it is known how many hear a topic: its attributes may be asked for only some times a second."""
 _MISCONFIGURED = frozenset(
     {
@@ -89,7 +89,7 @@ class SnsTopics:
         return answer["MessageId"]
 
     def heard(self, topic: str) -> bool | None:
-        """Whether a topic has a confirmed subscription, as it was known within the last minute; when SNS does not say,
+        """Whether a topic has a confirmed subscription, as it was known seconds ago; when SNS does not say,
         as it was known last; None where it never was. Never raises a vendor's error."""
         asked_at, count = self._listeners.get(topic, (0.0, None))
         if count is not None and self._clock() - asked_at < _KEPT:
