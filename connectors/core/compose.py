@@ -77,7 +77,9 @@ def note_draft(
     parts = []
     for wish in wishes:
         post = posts.get(wish.mention or "")
-        if wish.update is not None:
+        if wish.happening is Happening.REFUSED:
+            parts.append(_refused(wish))
+        elif wish.update is not None:
             parts.append(_written(wish, (updates or {}).get(wish.update)))
         elif wish.happening is Happening.HANDED_BACK:
             parts.append(f"A stand-by record of this case was kept while this system did not answer: {wish.url}")
@@ -128,6 +130,12 @@ def _written(wish: Effect, words: UpdateWords | None) -> str:
     if words and words.url:
         lines.append(words.url)
     return "\n".join([*lines, f"Update: {wish.update}"])
+
+
+def _refused(wish: Effect) -> str:
+    """For whoever wrote an answer that its source did not take."""
+    lines = ["This answer was not posted; the customer has not seen it.", wish.error or "", f"Update: {wish.update}"]
+    return "\n".join(line for line in lines if line)
 
 
 def retirement_note(case: Case, url: str) -> NoteDraft:

@@ -16,6 +16,10 @@ from connectors.core.ledger import Pace
 from connectors.core.models import AnyEvent
 from connectors.core.ports import Poller
 
+SOON = 10.0
+"""Seconds. A place that wants to be asked again before that has more to tell; otherwise the administrator's wait
+counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
@@ -83,7 +87,8 @@ def poll(
     else:
         if page.events:
             outbox.put(name, page.events, now())
-        after = _moved(held, page.cursor, now(), max(1.0, min(page.again, held.every)))
+        wait = max(1.0, page.again) if page.again < min(SOON, held.every) else held.every
+        after = _moved(held, page.cursor, now(), wait)
         brought = len(page.events)
     try:
         cursors.settle(held, after)

@@ -115,7 +115,7 @@ def test_the_cursor_stays_where_the_events_did_not_get_away(clock: Clock) -> Non
 
 
 def test_a_place_that_has_more_is_asked_again_soon_and_never_later_than_was_said(clock: Clock) -> None:
-    for again, wait in ((2.0, 2.0), (0.0, 1.0), (3_600.0, 60.0)):
+    for again, wait in ((2.0, 2.0), (0.0, 1.0), (20.0, 60.0), (3_600.0, 60.0)):
         memory = Memory()
         ask(Place([Page([], "1", again)]), memory, clock)
         assert memory.known is not None
