@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from connectors.core.models import Mention
 from connectors.tool import evidence
 from connectors.tool.evidence import mentions
 from connectors.tool.foresee import Foreseen, Turn, posts, topics, words
@@ -161,13 +163,14 @@ class Verdict:
         everywhere = self._kept | self._logs | self._outside
         kinds = {Foreseen.DELETED: [], Foreseen.KEPT_OUT: [], Foreseen.NOTHING: []}  # type: dict[Foreseen, list[str]]
         deleted = {turn.post for turn in self._story.turns if turn.foreseen is Foreseen.DELETED}
+        said = _said_in_public(self._story.turns)
         for turn in self._story.turns:
             if turn.post in deleted and turn.foreseen in {Foreseen.SAID, Foreseen.OPENED}:
                 kinds[Foreseen.DELETED] += words(turn)
             elif turn.foreseen is Foreseen.KEPT_OUT:
                 kinds[Foreseen.KEPT_OUT] += words(turn)
             elif _private(turn):
-                kinds[Foreseen.NOTHING] += words(turn)
+                kinds[Foreseen.NOTHING] += [piece for piece in words(turn) if piece not in said]
         return [
             _absent("a deletion purged the words here", kinds[Foreseen.DELETED], self._kept | self._logs),
             _absent("a post removed before it came stayed out", kinds[Foreseen.KEPT_OUT], everywhere),
@@ -201,6 +204,12 @@ def as_document(rows: list[Row], checks: list[Check], steps: list[Step], seconds
 def _private(turn: Turn) -> bool:
     """A delivery that was set aside and whose content is not ours to keep."""
     return getattr(turn.event, "keep_raw", True) is False
+
+
+def _said_in_public(turns: Iterable[Turn]) -> str:
+    """What posts say: a like and a topic's event repeat it, and are set aside all the same."""
+    events = [turn.event for turn in turns if isinstance(turn.event, Mention)]
+    return "\n".join(f"{event.title or ''}\n{event.text}" for event in events)
 
 
 def _absent(name: str, pieces: list[str], places: dict[str, str]) -> Check:
