@@ -14,7 +14,7 @@ from connectors.core.errors import ConflictError, RejectedError, UnavailableErro
 from connectors.core.failover import planned_record
 from connectors.core.ledger import Pace
 from connectors.core.ports import CaseDraft, Reference
-from connectors.core.sync import RecordSync
+from connectors.core.sync import OutOfTimeError, RecordSync
 from tests.core.failover_bench import Rows
 from tests.core.sync_bench import CASE
 from tests.doubles import Clock, MemoryLedger, Tracker, Words
@@ -284,3 +284,27 @@ def test_any_one_effect_is_held_without_an_attempt() -> None:
     line: Any = hall.ledgers["case-0"].effects[record_id(SYSTEM)]
     assert isinstance(line, Effect)
     assert (line.attempt, line.state, line.held) == (0, EffectState.PLANNED, True)
+
+
+def test_a_worker_that_has_no_time_left_for_its_probe_leaves_it_to_the_next() -> None:
+    hall = Hall()
+    hall.rows.kept[SYSTEM] = opened(until=hall.clock.now())
+    hall.open_case()
+    hall.open_case()
+    ledger, left = hall.ledgers["case-0"], iter([60.0, 1.0])
+    gate = Gate(hall.rows, SYSTEM, hall.pace, hall.clock.now)
+    run = RecordSync(
+        ledger,
+        Words(),
+        hall.system,
+        hall.pace,
+        now=hall.clock.now,
+        remaining=lambda: next(left),
+        need=5.0,
+        gate=gate,
+    )
+    assert ledger.meta is not None
+    with pytest.raises(OutOfTimeError):
+        run.run(ledger.meta, SYSTEM)
+    hall.work("case-1")
+    assert hall.left() == 1
