@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from connectors.aws.table import Item, Table
 from connectors.core.case import shard
+from connectors.core.errors import ConflictError
 from connectors.core.polling import Cursor
 
 TYPE = "cursor"
@@ -93,4 +95,5 @@ class TableCursors:
 
     def end(self, name: str) -> None:
         """Nobody asks this place any more: it was deleted, or no longer polls."""
-        self._table.update(*cursor_key(name), "REMOVE due_at, due_shard", condition="attribute_exists(pk)")
+        with suppress(ConflictError):  # it never was
+            self._table.update(*cursor_key(name), "REMOVE due_at, due_shard", condition="attribute_exists(pk)")

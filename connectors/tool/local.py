@@ -41,6 +41,8 @@ _ROUTES = CHECKOUT / "infra" / "routes.yaml"
 _STANDBY = CHECKOUT / "infra" / "standby.yaml"
 _EXTRAS = CHECKOUT / "infra" / "local" / "extras.yaml"
 _SAM = CHECKOUT / "infra" / "local" / "sam.lock"
+POLL = "5s"
+"""How often the local tracker is asked what people did there."""
 FORUM = {"ForumUrl": "https://forum.acme.com", "ForumAccount": "7"}
 """The forum of the samples in `events/`, and our own account there."""
 FAIL_OVER_AFTER = "8s"
@@ -307,7 +309,7 @@ class _Start:
         with self._steps.step(f"sam deploy: the machine, stack {STACK}"):
             deploy.deploy_locally(local, built, STACK, regions | dict(parameters))
         given = {"Configure": stack.outputs["ConfigureArn"], "TrackerUrl": tracker.base_url, **FORUM}
-        given |= {**stack.beside.parameters, "FailOverAfter": FAIL_OVER_AFTER}
+        given |= {**stack.beside.parameters, "FailOverAfter": FAIL_OVER_AFTER, "TrackerPoll": POLL}
         with self._steps.step(f"a topic in another region, stack {STANDBY} in {STANDBY_REGION}"):
             self._apply(local, STANDBY, _STANDBY, {}, STANDBY_REGION)
             given["StandbyTopic"] = stack.standby_topic

@@ -18,8 +18,10 @@ import pytest
 from connectors.aws.inbox import of_events
 from connectors.core.case import EffectKind, EffectState
 from connectors.core.models import Author, RecordUpdate
+from connectors.core.ports import Reference
 from connectors.tool.local import ROUTES, RunningStack
 from tests.e2e.wait import until
+from tests.roundup.tracker import connect_to
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -59,6 +61,16 @@ class Desk:
         message = json.dumps(of_events(self.tracker, "roundup", body, 1_795_000_000_000))
         for _ in range(2):
             self.machine.client("sqs").send_message(QueueUrl=self.machine.outputs["InboxQueueUrl"], MessageBody=message)
+
+    def work(self, case: str) -> None:
+        """The agent writes a note and a public reply in the tracker, and closes the issue."""
+        person = connect_to(self.machine.tracker.base_url, self.machine.tracker.admin_password, "admin")
+        issue = Reference(self._record(case), "")
+        for words in ("Spare valves are on shelf three.", "reply: Please fetch a new valve."):
+            fields = {"content": words, "author": "admin", "date": "."}
+            message = str(person._data(person._call("POST", "rest/data/msg", json=fields))["id"])
+            person._attach(issue, message)
+        person.set_status(issue, "solved")
 
     def answers(self, topic: int) -> list[str]:
         return [post["raw"] for post in self.machine.forum.posts(topic) if post["username"] == "hailback"]
@@ -110,6 +122,27 @@ def test_an_answer_reaches_the_thread_and_the_timeline_says_so_once(desk: Desk) 
     assert happened.count("answered") == happened.count("replied") == 1
     assert happened.count("said") == 0, "our own post is not told again"
     assert [case for case in desk.machine.cases.newest(500) if case.first_mention.endswith(f":{topic}")] == []
+
+
+def test_what_an_agent_does_in_the_tracker_is_seen_and_the_customer_gets_the_reply(desk: Desk) -> None:
+    topic, case = desk.ask("The valve is broken")
+    desk.work(case)
+    until(lambda: desk.state(case) is EffectState.DONE, LONG, "the answer to be done")
+    (raw,) = desk.answers(topic)
+    assert raw.startswith("Please fetch a new valve.")
+
+    def closed() -> bool:
+        found = desk.machine.cases.case(case)
+        return found is not None and found.state == "solved"
+
+    until(closed, PATIENCE, "the case to be solved")
+    happened = [event.kind.value for event in desk.machine.cases.timeline(case)]
+    assert {kind: happened.count(kind) for kind in ("remarked", "answered", "moved", "replied")} == {
+        "remarked": 1,
+        "answered": 1,
+        "moved": 1,
+        "replied": 1,
+    }
 
 
 def test_an_answer_whose_receipt_is_lost_stands_once(desk: Desk) -> None:

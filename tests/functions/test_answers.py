@@ -160,7 +160,8 @@ def test_what_is_due_is_polled_and_its_events_wait_in_the_inbox(parts: Machine, 
 def test_a_system_that_was_deleted_is_asked_no_more(parts: Machine, asked: Asked) -> None:
     wake_up = json.dumps({"poll": "stack/Gone"})
     parts.shop.table.transact([begin_action(parts.shop.table, "stack/Gone", 60, 1_000)])
-    poll_source.handler(sqs_event(wake_up), Context())
+    never = json.dumps({"poll": "stack/Never"})
+    assert poll_source.handler(sqs_event(wake_up, never), Context()) == {"batchItemFailures": []}
     assert asked.cursors == []
     assert [item["id"] for item in parts.shop.waiting(10**15)] == [SYSTEM]
 
@@ -174,6 +175,14 @@ def test_a_system_that_fails_keeps_its_message_out_of_the_dead_letters(parts: Ma
     cursor = TableCursors(parts.shop.table, 60.0).cursor(SYSTEM)
     assert cursor is not None
     assert cursor.failures == 1
+
+
+def test_a_system_without_credentials_is_asked_again_and_the_cursor_says_why(parts: Machine) -> None:
+    parts.shop.table.transact([begin_action(parts.shop.table, SYSTEM, 60, 1_000)])
+    assert poll_source.handler(sqs_event(json.dumps({"poll": SYSTEM})), Context()) == {"batchItemFailures": []}
+    cursor = TableCursors(parts.shop.table, 60.0).cursor(SYSTEM)
+    assert cursor is not None
+    assert "hailback/tracker/credentials" in (cursor.error or "")
 
 
 def answer(machine: Machine, base_url: str, credentials: dict[str, str], patch: pytest.MonkeyPatch) -> Effect:
