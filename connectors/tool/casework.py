@@ -89,7 +89,7 @@ _KINDS = {
     EffectKind.RETIRE: "the link to the live record",
     EffectKind.REPLY: "the answer",
 }
-_DETOURS = frozenset({Happening.FAILED_OVER, Happening.HANDED_BACK})
+_DETOURS = frozenset({Happening.FAILED_OVER, Happening.HANDED_BACK, Happening.UNDELIVERED})
 _REASONS = {
     EffectState.PLANNED: "planned; its worker has not come by yet",
     EffectState.CLAIMED: "a worker is at it",
