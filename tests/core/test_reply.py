@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from connectors.core.carry import OutOfTimeError
 from connectors.core.case import Case, Effect, EffectKind, EffectState
-from connectors.core.compose import UpdateWords
+from connectors.core.compose import UpdateWords, note_draft
 from connectors.core.errors import (
     ConflictError,
     MisconfiguredError,
@@ -193,7 +193,9 @@ def test_who_wrote_a_refused_answer_is_told_where_it_was_written() -> None:
     (wish,) = bench.ledger.pending("case-1", "note#stack/Tracker#", 9)
     assert wish.happening == "refused"
     assert wish.update == "u1"
-    assert "Body is too short" in (wish.error or "")
+    note = note_draft([wish], {}, {"u1": bench.words.words("u1")}).text
+    assert "was not posted" in note
+    assert "Body is too short" in note
 
 
 def test_a_wrong_key_waits_for_an_administrator() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -146,8 +147,6 @@ def test_a_key_in_the_words_of_an_answer_is_taken_out(running: forum.RunningForu
 
 
 def test_the_echo_of_an_answer_says_which_it_is_and_a_strangers_does_not(running: forum.RunningForum) -> None:
-    import json
-
     question = asked(running)
     replier(running).reply(question, "Turn the valve.", KEY)
     (post,) = ours(running)

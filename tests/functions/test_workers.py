@@ -247,7 +247,8 @@ def test_something_due_that_cannot_be_read_does_not_stop_the_sweep(
     late(monkeypatch, machine, 120)
     assert wake_due.handler({}, Context())["planned"] == 3
     assert "could not be read" in machine.lines.getvalue()
-    assert wake_due.handler({}, Context()) == {"events": 0, "effects": 0, "polls": 0, "planned": 0}, "its turn comes later"
+    idle = {"events": 0, "effects": 0, "polls": 0, "planned": 0}
+    assert wake_due.handler({}, Context()) == idle, "its turn comes later"
 
 
 def test_a_lost_wake_up_is_made_up_for_by_the_sweep(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from connectors.aws.cases import effect_item
 from connectors.aws.cursors import TableCursors, begin_action
 from connectors.aws.updates import Updates, record_key, update_id
 from connectors.core.case import Effect, EffectKind, EffectState
@@ -117,8 +120,6 @@ def test_a_record_that_was_handed_back_does_not_close_the_case(shop: Shop) -> No
 
 
 def test_long_words_lie_in_the_bucket(shop: Shop) -> None:
-    import random
-
     text = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=300_000))
     recorded(shop)
     take_in(shop, update(text=text))
@@ -162,8 +163,6 @@ REPLY = Effect(
 
 
 def answered(shop: Shop, **more: Any) -> Effect:
-    from connectors.aws.cases import effect_item
-
     effect = REPLY.model_copy(update=more)
     shop.take_in(said())
     shop.table.put(effect_item(effect))
@@ -217,8 +216,6 @@ def test_a_polled_place_is_due_at_once_and_ends_when_it_is_deleted(shop: Shop) -
 
 
 def test_a_cursor_is_kept_when_its_place_is_deployed_again(shop: Shop) -> None:
-    from dataclasses import replace
-
     cursors = begun(shop)
     known = cursors.cursor(SYSTEM)
     assert known is not None
@@ -243,8 +240,6 @@ def test_of_two_workers_one_asks(shop: Shop) -> None:
 
 
 def test_an_error_is_kept_until_a_poll_succeeds(shop: Shop) -> None:
-    from dataclasses import replace
-
     cursors = begun(shop)
     for error in ("Unavailable: down", None):
         known = cursors.cursor(SYSTEM)
