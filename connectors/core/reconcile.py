@@ -133,14 +133,17 @@ def compare(
 def _record(
     system: str, case: Case, line: Effect | None, found: Sequence[Reference], effects: Sequence[Effect]
 ) -> Iterator[Difference]:
-    kept = _kept(line, found)
+    kept, live = _kept(line, found), rightful(case, effects)
+    elsewhere = live if live is not None and live.system != system else None
     if line is not None and line.state is EffectState.DONE:
-        if kept is None and system not in case.retired:
+        if kept is None and elsewhere and system in case.retired:
+            yield from (Difference(Fault.DUPLICATE, system, case.id, one, live=elsewhere) for one in found)
+        elif kept is None:
             gone = Reference(line.reference or "", line.url or "")
             yield Difference(Fault.MISSING, system, case.id, gone, line.id)
     elif found:
-        if (line is None or line.state is EffectState.SUPERSEDED) and (live := rightful(case, effects)):
-            yield from (Difference(Fault.DUPLICATE, system, case.id, one, live=live) for one in found)
+        if elsewhere and (line is None or line.state is EffectState.SUPERSEDED):
+            yield from (Difference(Fault.DUPLICATE, system, case.id, one, live=elsewhere) for one in found)
             return
         kept = found[0]
         yield Difference(Fault.UNKNOWN_HERE, system, case.id, kept, record_id(system))
@@ -191,20 +194,22 @@ def strangers(system: str, listed: Iterable[tuple[Reference, str]], known: Colle
 def mending(difference: Difference, effects: Sequence[Effect], now: int) -> Mending | None:
     """What to write in order to mend it; None where a person has to decide, or somebody was faster."""
     lines = {one.id: one for one in effects}
-    case, system = difference.case, difference.system
+    case, system, about = difference.case, difference.system, lines.get(difference.effect or "")
+    written = about is not None and about.state is EffectState.DONE
     match difference.fault:
-        case Fault.MISSING if case and (line := lines.get(difference.effect or "")):
-            again = [line, *(one for one in effects if _told(one, system))][:MOST]
+        case Fault.MISSING if about and written:
+            again = [about, *(one for one in effects if _told(one, system))][:MOST]
             return Mending(changes=tuple((one, _unknown(one, now)) for one in again))
-        case Fault.UNKNOWN_HERE if case:
-            known = lines.get(difference.effect or "")
-            if known is None:
+        case Fault.UNKNOWN_HERE if case and not written:
+            if about is None:
                 return Mending(added=(_unknown(_record_line(case, system, now), now),))
-            return Mending(changes=((known, _unknown(known, now)),))
-        case Fault.NOTE_MISSING if note := lines.get(difference.effect or ""):
-            return Mending(changes=((note, _unknown(note, now)),))
+            return Mending(changes=((about, _unknown(about, now)),))
+        case Fault.NOTE_MISSING if about and written:
+            return Mending(changes=((about, _unknown(about, now)),))
         case Fault.DUPLICATE if case and difference.reference:
-            name = twin_id(system, difference.reference.id)
+            name, line = twin_id(system, difference.reference.id), lines.get(record_id(system))
+            if line is not None and line.reference == difference.reference.id:
+                return None
             return Mending() if name in lines else Mending(added=(_twin(case, system, difference.reference, now),))
         case Fault.WRONG_LIVE if case and (live := difference.live):
             detail = {"system": system, "reference": live.id, "url": live.url, "by": "reconcile"}

@@ -109,7 +109,7 @@ class Reconciler:
                 continue
             found.cases += 1
             effects = self._deployment.cases.effects(case.id)
-            there = listed.get(key, []) if listed is not None else self._found(effects, key)
+            there = listed.get(key, []) if listed is not None else self._found(key)
             noted = self._noted(case, effects, there)
             now = _now()
             for one in compare(self.system, case, effects, there, noted, now):
@@ -163,10 +163,8 @@ class Reconciler:
             found[key].append(reference)
         return found
 
-    def _found(self, effects: list[Effect], key: str) -> list[Reference]:
-        line = next((one for one in effects if one.key == key), None)
-        if line is None or line.state is EffectState.PLANNED:
-            return []
+    def _found(self, key: str) -> list[Reference]:
+        """Asked of each case, also where the ledger has no line: that may be what is wrong."""
         if (find_all := getattr(self._there, "find_all", None)) is not None:
             return list(find_all(key))
         found = self._there.find(key)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -249,6 +249,15 @@ def test_a_mending_that_is_too_late_changes_nothing() -> None:
         stale.ledger.settle(change.changes)
 
 
+def test_what_its_worker_did_meanwhile_is_left_as_it_is() -> None:
+    (only,) = compare(SYSTEM, a_case(), [line(EffectState.PLANNED)], [reference("issue1")], (), 5)
+    assert only.fault is Fault.UNKNOWN_HERE
+    assert mending(only, [written("issue1")], 6) is None
+    (twin,) = compare(SYSTEM, a_case(), [written("7", OTHER)], [reference("issue1")], (), 5)
+    assert twin.fault is Fault.DUPLICATE
+    assert mending(twin, [written("issue1"), written("7", OTHER)], 6) is None
+
+
 @pytest.mark.parametrize("error", [UnavailableError("no"), UnknownOutcomeError("?"), MisconfiguredError("no")])
 @pytest.mark.parametrize("place", ["find_note", "add_note", "after add_note", "set_status"])
 def test_a_duplicate_is_linked_once_and_closed_whatever_fails(place: str, error: Exception) -> None:
@@ -289,6 +298,7 @@ def worlds(draw: st.DrawFn) -> World:
     return world(case, effects + notes, draw(st.integers(0, 3)), there)
 
 
+@settings(max_examples=400, deadline=None)
 @given(worlds())
 def test_after_mending_comparing_again_finds_nothing(given_world: World) -> None:
     for _ in range(4):  # what one mending brings to light, such as a note on the record that was adopted
