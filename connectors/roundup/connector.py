@@ -92,11 +92,11 @@ class Roundup:
 
     def find(self, key: str) -> Reference | None:
         """The issue that carries `key`; one that was retired is not found."""
-        found = self._ids("issue", key)
-        return self._reference(found[0]) if found else None
+        found = self.find_all(key)
+        return found[0] if found else None
 
     def find_all(self, key: str) -> list[Reference]:
-        """Every issue that carries `key`, oldest first."""
+        """Every issue that carries `key`, oldest first; more than one only where somebody copied an external id."""
         return [self._reference(number) for number in self._ids("issue", key)]
 
     def add_note(self, reference: Reference, note: NoteDraft, key: str, permit: str | None) -> str:

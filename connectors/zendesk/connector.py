@@ -131,11 +131,11 @@ class Zendesk:
         return found[0] if found else None
 
     def find_all(self, key: str) -> list[Reference]:
-        """Every ticket that carries `key`, oldest first."""
+        """Every ticket that carries `key`, oldest first; more than one only where somebody copied an external id."""
         answer = self._call("GET", f"/api/v2/tickets?external_id={quote(key, safe='')}", ours={404})
         rows = [row for row in self._list(answer, "tickets") if row.get("external_id") == key]
-        rows = [row for row in rows if row.get("status") != "deleted"]
-        return [self._reference(row) for row in sorted(rows, key=lambda row: int(row["id"]))]
+        found = [self._reference(row) for row in rows if row.get("status") != "deleted"]
+        return sorted(found, key=lambda reference: int(reference.id))
 
     def add_note(self, reference: Reference, note: NoteDraft, key: str, permit: str | None) -> str:  # noqa: ARG002
         """Append an internal comment, unless it is there; its id. Gives way to others who change the ticket."""

@@ -151,6 +151,17 @@ def test_what_an_answer_means_for_a_new_ticket(system, desk, fault, error):
         assert raised.value.retry_after == 1
 
 
+def test_copies_of_a_key_are_all_found_and_the_oldest_counts(system, desk, agent):
+    first = system.upsert(CASE, KEY, None)
+    fields = {"external_id": KEY, "comment": {"body": "a copy"}}
+    agent._call("POST", "/api/v2/tickets", body=connector.payloads.packed({"ticket": fields}))
+    assert [found.id for found in system.find_all(KEY)] == [str(ticket["id"]) for ticket in desk.tickets()]
+    assert system.find(KEY) == system.find_all(KEY)[0] == first
+    system._call("DELETE", f"/api/v2/tickets/{first.id}")
+    assert len(system.find_all(KEY)) == 1
+    assert system.find_all(OTHER) == []
+
+
 def test_workers_with_the_same_key_open_one_ticket(system, desk):
     desk.latency = 0.05
     permit = system.reserve("record")
