@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from connectors.core.case import Case, CaseEvent, Happening, record_id
 from connectors.core.identity import case_id, qualify
 from connectors.core.reconcile import record_key
+from connectors.tool.checkup import Checkup
 from connectors.tool.delivering import Deliverer, Signature
 from connectors.tool.evidence import mentions
 from connectors.tool.samples import Sample
@@ -71,7 +72,8 @@ class Tale:
         return [
             ("the tracker is stopped; a customer asks", self._ask),
             ("the stand-by takes the case", self._taken),
-            ("an agent answers and notes there; the timeline has both", self._answered),
+            ("hailback doctor says what is wrong", self._diagnosed),
+            ("an agent answers, notes and waits there; the case has it all", self._answered),
             ("the customer reads the answer in the thread, once", self._read),
             ("the tracker returns; its ticket has the question, the answer and the note", self._returned),
             ("the records are linked, the stand-by's is closed", self._linked),
@@ -132,13 +134,23 @@ class Tale:
         _must(waited <= limit + _SLACK, f"it took {waited:.1f} s, and FailOverAfter is {limit:.0f} s")
         return f"{self._url}, {waited:.1f} s after the first refusal; FailOverAfter is {limit:.0f} s"
 
+    def _diagnosed(self) -> str:
+        found = Checkup(self._stack).document()
+        held = [one["case"] for one in found["failed_over"]]
+        _must(self._id in held, "it does not show that the case failed over")
+        waits = [one for one in found["effects"] if (one["target"], one["kind"]) == (self._first, "record")]
+        _must(bool(waits) and bool(waits[0]["why"]), "it does not show what the tracker's ticket waits for")
+        _must(not found["well"], "it says that all is well")
+        return "; ".join(found["wrong"])
+
     def _answered(self) -> str:
         self._answered_at = time.monotonic()
-        self._stack.zendesk.answer(self._number, ANSWER)
+        self._stack.zendesk.answer(self._number, ANSWER, status="pending")
         self._stack.zendesk.answer(self._number, NOTE, public=False)
         self._until(lambda: self._event(Happening.ANSWERED), "the answer did not come back")
         self._until(lambda: self._event(Happening.REMARKED), "the note did not come back")
-        return "by signed webhooks"
+        self._until(lambda: self._case(self._topic).state == "pending", "the case is not pending")
+        return "by signed webhooks: the reply, the note, and that the ticket is pending"
 
     def _read(self) -> str:
         found = self._until(self._replies, "the thread has no answer")
@@ -206,8 +218,6 @@ class Tale:
         return f"answered {' and '.join(map(str, statuses))}"
 
     def _settled(self) -> str:
-        from connectors.tool.checkup import Checkup
-
         wrong: list[str] = []
 
         def well() -> bool:
@@ -239,6 +249,10 @@ class Tale:
         effects = self._stack.cases.effects(self._id)
         lines = [one for one in effects if one.id == record_id(self._standby)]
         return (lines[0].url if lines else None) or f"ticket {self._number}"
+
+    @property
+    def _first(self) -> str:
+        return self._case(self._topic).systems[0]
 
     @property
     def _standby(self) -> str:
