@@ -209,13 +209,14 @@ class Dispatcher:
             status = event.detail.get("status", "open")
             if not self._in_time(case, event, origin):
                 return
+            said = {"status": status, "update": update, "planned_at": _when(event)}
             for system in others:
                 move = self._effect(event, EffectKind.STATUS, status_id(system, update), system, now)
-                yield move.model_copy(update={"status": status, "update": update})
+                yield move.model_copy(update=said)
             # What people did there themselves, for the order of changes: a line that nobody has to carry out.
             own = self._effect(event, EffectKind.STATUS, status_id(origin, update), origin, now)
-            done = {"status": status, "update": update, "state": EffectState.DONE, "due_at": None, "done_at": event.at}
-            yield own.model_copy(update=done)
+            done = {"state": EffectState.DONE, "due_at": None, "done_at": event.at}
+            yield own.model_copy(update={**said, **done})
             return
         for system in others:
             wish = self._effect(event, EffectKind.NOTE, remark_id(system, update), system, now)
@@ -229,9 +230,8 @@ class Dispatcher:
         done before and is heard of later still counts."""
         if origin not in case.retired:
             return True
-        done_at = int(event.detail.get("at", event.at))
         return any(
-            done_at <= past.at
+            _when(event) <= past.at
             for past in self._store.timeline(case.id)
             if past.kind is Happening.HANDED_BACK and past.detail.get("system") == origin
         )
@@ -251,6 +251,12 @@ class Dispatcher:
 
     def _due(self, now: int) -> int:
         return now + int(self._pace.doorbell * 1000)
+
+
+def _when(event: CaseEvent) -> int:
+    """When people did it, which may be a while before we heard of it."""
+    at = event.detail.get("at", "")
+    return int(at) if at.isdecimal() else event.at
 
 
 def _unique(*parts: Iterable[Effect]) -> list[Effect]:

@@ -78,6 +78,17 @@ def test_one_that_lets_nobody_in_or_refuses_the_content_is_left_at_once(error: R
     assert world.desks[B].told("Post") == ["post:1", "post:2"]
 
 
+def test_a_system_that_refused_the_content_is_told_nothing_and_nothing_waits_for_it() -> None:
+    world = World(A, B)
+    world.fault(A, RejectedError("title too long"))
+    begin(world, 2)
+    world.say()
+    go(world)
+    assert world.settle() < 3
+    assert world.desks[B].told("Post") == ["post:1", "post:2", "post:3"]
+    assert {line.state for line in world.ledger.lines("", f"note#{A}#")} == {EffectState.REJECTED}
+
+
 def test_an_open_breaker_sends_the_next_case_on_at_once_and_unasked() -> None:
     world = World(A, B)
     world.rows.kept[A] = world.rows.breaker(A).model_copy(update={"state": State.OPEN, "until": 10**15, "rev": 1})
@@ -185,6 +196,19 @@ def test_a_change_made_in_the_first_itself_is_not_undone_by_an_older_one() -> No
     world.write(A, Happening.MOVED, "solved")
     go(world)
     world.fault(A, None)
+    world.settle()
+    assert world.desks[A].status == "solved"
+
+
+def test_changes_of_status_count_in_the_order_in_which_people_made_them() -> None:
+    world = World(A, B)
+    outage(world)
+    early = str(world.clock.now())
+    world.clock.advance(60)
+    world.write(B, Happening.MOVED, "solved")
+    world._event(Happening.MOVED, detail={"system": B, "update": f"{B}:slow", "status": "pending", "at": early})
+    go(world)
+    world.desks[A].down = False
     world.settle()
     assert world.desks[A].status == "solved"
 

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.aws.breakers import TableBreakers
 from connectors.core import failover
-from connectors.core.breaker import Breaker, Gate, State
+from connectors.core.breaker import Breaker, Gate, State, Watch, succeeded
 from connectors.core.case import (
     Case,
     Effect,
@@ -23,7 +23,7 @@ from connectors.core.case import (
     retire_id,
 )
 from connectors.core.errors import ConflictError, UnavailableError
-from connectors.core.ledger import Pace, Shift, claimed, done
+from connectors.core.ledger import Pace, Shift, claimed, done, held_back
 from connectors.core.plan import Plan, Route, SystemConfig
 from connectors.core.sync import RecordSync
 from tests.core.failover_bench import Desk
@@ -33,6 +33,7 @@ from tests.store.conftest import Backend
 from tests.store.shop import CASE, SYSTEM, TOPIC, Plans, Rung, Shop
 
 STANDBY = "stack/Standby"
+HOUR = 3_600_000
 
 
 class Two(Plans):
@@ -199,6 +200,30 @@ def test_an_outage_from_end_to_end(shop: Shop) -> None:
     assert desks[SYSTEM].saying("stand-by record") == 1
     assert breakers.breaker(SYSTEM).state is State.CLOSED
     assert {effect.kind for effect in shop.cases.effects(CASE) if not effect.state.final} == {EffectKind.NOTIFY}
+
+
+def test_the_sweep_leaves_alone_what_waits_for_the_breaker_and_wakes_it_afterwards(shop: Shop) -> None:
+    begun(shop)
+    now = shop.now()
+    line_held = held_back(line(shop, record_id(SYSTEM)), now, now, None)
+    shop.ledger.claim(line(shop, record_id(SYSTEM)), line_held)
+    breakers = TableBreakers(shop.table)
+    down = Breaker(system=SYSTEM, state=State.OPEN, until=now + HOUR, failures=5, opened=1, rev=1)
+    breakers.save(Breaker(system=SYSTEM), down)
+
+    def sweep(at: int) -> list[str]:
+        watch, woken = Watch(breakers, Pace(), 4), []
+        for item in shop.waiting(at):
+            effect = Effect.model_validate(item)
+            wake, again = watch.judge(effect, at)
+            woken += [effect.kind.value] if wake else []
+            shop.due.later(item, again)
+        return sorted(woken)
+
+    assert sweep(now + 61_000) == ["notify"], "neither the record nor its notes"
+    assert sweep(now + HOUR - 1) == ["notify"]
+    breakers.save(down, succeeded(down))
+    assert sweep(now + HOUR + 61_000) == ["note", "notify", "record"]
 
 
 def test_of_many_workers_at_once_one_probes(open_shop: Callable[..., Shop], backend: Backend) -> None:
