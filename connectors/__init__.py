@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from connectors.core.ports import Receiver, RecordSystem
+    from connectors.core.ports import Receiver, RecordSystem, Replier
 
 SOURCES: dict[str, str] = {
     "discourse": "connectors.discourse.connector:Discourse",
@@ -18,8 +18,14 @@ SOURCES: dict[str, str] = {
 
 SYSTEMS: dict[str, str] = {
     "roundup": "connectors.roundup.connector:Roundup",
+    "zendesk": "connectors.zendesk.connector:Zendesk",
 }
 """CRMs and ticketing systems that receive cases."""
+
+REPLIERS: dict[str, str] = {
+    "discourse": "connectors.discourse.replies:DiscourseReplier",
+}
+"""Places that take an answer."""
 
 
 def source(name: str) -> type[Receiver]:
@@ -30,6 +36,19 @@ def source(name: str) -> type[Receiver]:
 def system(name: str) -> type[RecordSystem]:
     """The connector class of a system of record. Raises KeyError for a name that is not registered."""
     return cast("type[RecordSystem]", _load(SYSTEMS[name]))
+
+
+def receiver(name: str) -> type[Receiver]:
+    """What reads the deliveries of a source, or of a system of record that pushes. Raises KeyError."""
+    kind = _load(SOURCES.get(name) or SYSTEMS[name])
+    if not hasattr(kind, "parse"):
+        raise KeyError(name)
+    return cast("type[Receiver]", kind)
+
+
+def replier(name: str) -> type[Replier]:
+    """What answers at a source. Raises KeyError for one that takes no answers."""
+    return cast("type[Replier]", _load(REPLIERS[name]))
 
 
 def _load(target: str) -> object:

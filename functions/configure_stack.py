@@ -21,6 +21,7 @@ from connectors.addresses import RefusedError, check
 from connectors.aws.cloudformation import answer, read_request, send
 from connectors.aws.config import ConfigStore
 from connectors.aws.config_checks import AwsLookups
+from connectors.core import door
 from connectors.core.plan_configure import Machine, configure
 from connectors.core.plan_grammar import Catalogue, Grants
 from connectors.core.plan_ports import Outcome, ResourceRequest
@@ -95,7 +96,12 @@ def _machine() -> Machine:
         store=ConfigStore(boto3.client("dynamodb", config=quick), os.environ["TABLE_NAME"]),
         lookups=AwsLookups(boto3.client("secretsmanager", config=quick), sns),
         sources=Catalogue(tuple(connectors.SOURCES), lambda name: connectors.source(name).settings_model),
-        systems=Catalogue(tuple(connectors.SYSTEMS), lambda name: connectors.system(name).settings_model),
+        systems=Catalogue(
+            tuple(connectors.SYSTEMS),
+            lambda name: connectors.system(name).settings_model,
+            polls=lambda name: hasattr(connectors.system(name), "poll"),
+            pushes=lambda name: door.load(name) is not None,
+        ),
         grants=Grants(os.environ["SECRETS_PREFIX"], os.environ["TOPICS_PREFIX"], _refused_host),
         public_url=os.environ["PUBLIC_URL"].rstrip("/"),
         salt=os.environ["WEBHOOK_SALT"],

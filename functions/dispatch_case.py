@@ -31,7 +31,8 @@ logger = Logger()
 def bells() -> SqsBells:
     """What wakes this deployment's workers."""
     settings = Settings.read()
-    return SqsBells(clients.make("sqs"), settings.sync_url, settings.notify_url, settings.concurrency)
+    sqs = clients.make("sqs")
+    return SqsBells(sqs, settings.sync_url, settings.notify_url, settings.concurrency, settings.reply_url)
 
 
 @cache

@@ -1,32 +1,39 @@
-"""The inbox: a verified delivery becomes mentions, conversations, cases and events in the table.
+"""The inbox: a verified delivery, or what a poll brought, becomes mentions, cases and events in the table.
 
-Plans no effects and calls no vendor. A message that fails is delivered again, the others of its batch are not.
+Plans no effects and calls no vendor. A message that fails is delivered again, the others of its batch are not. An
+update of a record that is not known comes back a few times: it may be faster than whoever writes the record down.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from pydantic import TypeAdapter
 
 import connectors
 from connectors.aws import clients
 from connectors.aws.blobs import Blobs
 from connectors.aws.config import ConfigStore
 from connectors.aws.hold import hold
-from connectors.aws.inbox import CHUNK, opened
+from connectors.aws.inbox import CHUNK, Parcel, SqsInbox, of_events, opened
 from connectors.aws.intake import Intake
 from connectors.aws.settings import Settings
 from connectors.aws.table import Table
 from connectors.core.ingest import Origin, ingest, read
-from connectors.core.models import Deletion
+from connectors.core.models import AnyEvent, Deletion, Event
+from connectors.core.plan import SourceConfig, SystemConfig
 
 logger = Logger()
+AGAIN = (60, 120, 240, 480, 900)
+"""Seconds after which an update of an unknown record is looked at again; then it is none of ours."""
+_EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[Event])
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
 
@@ -48,14 +55,16 @@ def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, Any]:
 def _take_in(record: SQSRecord) -> None:
     settings, config, intake, blobs, sqs = _adapters()
     parcel = opened(record.body, blobs.get)
-    live = config.source(parcel.source)
-    source = live or config.source(parcel.source, with_deleted=True)
-    if source is None:
+    live = config.source(parcel.source) or config.system(parcel.source)
+    place = live or config.source(parcel.source, with_deleted=True)
+    if place is None and config.system(parcel.source, with_deleted=True) is not None:
+        logger.info("a deleted system says something; nobody listens", extra={"source": parcel.source})
+        return
+    if place is None:
         # Not lost: after its last delivery the message waits in the dead-letter queue, and can be sent again.
         raise LookupError(f"no source {parcel.source}: it was never deployed, or this deployment is another's")
-    kind: Any = connectors.source(source.connector)
-    receiver = kind(kind.settings_model.model_validate(source.settings))
-    events = read(receiver, source.connector, parcel.delivery)
+    events = _events(parcel, place)
+    inbox = SqsInbox(sqs, settings.inbox_url, lambda: clients.make("s3"), settings.bucket)
     if len(events) > CHUNK and parcel.piece is None:
         for message in parcel.in_pieces(len(events)):
             sqs.send_message(QueueUrl=settings.inbox_url, MessageBody=json.dumps(message))
@@ -66,8 +75,20 @@ def _take_in(record: SQSRecord) -> None:
     if live is None:  # a webhook outlives its source: nothing new comes in by it, but what people remove still goes
         logger.info("only removals are obeyed: the source was deleted", extra={"source": parcel.source})
         events = [event for event in events if isinstance(event, Deletion)]
-    counts = ingest(events, Origin(parcel.source, source.connector), parcel.delivery, intake)
-    logger.info("taken in", extra={"source": parcel.source, "events": dict(counts)})
+    done = ingest(events, Origin(parcel.source, place.connector), parcel.delivery, intake)
+    if done.early and parcel.tries < len(AGAIN):
+        body = _EVENTS.dump_json(done.early).decode()
+        again = of_events(parcel.source, place.connector, body, parcel.delivery.received_at, parcel.tries + 1)
+        inbox.put(again, AGAIN[parcel.tries])
+    logger.info("taken in", extra={"source": parcel.source, "events": dict(done.counts), "tries": parcel.tries})
+
+
+def _events(parcel: Parcel, place: SourceConfig | SystemConfig) -> Sequence[AnyEvent]:
+    if parcel.parsed:
+        return _EVENTS.validate_json(parcel.delivery.body)
+    kind: Any = connectors.receiver(place.connector)
+    receiver = kind(kind.settings_model.model_validate(place.settings))
+    return read(receiver, place.connector, parcel.delivery)
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:

@@ -1,15 +1,18 @@
-"""Tells people: one wake-up, one case, one topic. A failure is parked in the ledger, never left in the queue."""
+"""Tells people: one wake-up, one case, its topics in turn. A failure is parked in the ledger, not left in the queue."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from connectors.aws import clients
 from connectors.aws.blobs import Blobs
@@ -18,11 +21,12 @@ from connectors.aws.ledger import TableLedger
 from connectors.aws.settings import Settings
 from connectors.aws.table import Table
 from connectors.aws.topics import SnsTopics
-from connectors.core.errors import ConflictError
-from connectors.core.ledger import to_mend
+from connectors.aws.undelivered import UndeliveredQueue
+from connectors.core.case import EffectState
 from connectors.core.notify import Notifier
 
 logger = Logger()
+metrics = Metrics(namespace="Hailback")
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
 
@@ -35,32 +39,38 @@ def _adapters() -> tuple[Cases, Notifier]:
         TableLedger(table),
         cases,
         SnsTopics(),
+        UndeliveredQueue(clients.make("sqs"), settings.undelivered_url),
         settings.pace,
         now=lambda: int(time.time() * 1000),
+        rounds=settings.notify_rounds,
     )
     return cases, notifier
 
 
-def _notify(record: SQSRecord) -> None:
+def _notify(record: SQSRecord, remaining: Callable[[], float]) -> None:
     wake_up = json.loads(record.body)
     cases, notifier = _adapters()
     case = cases.case(wake_up["case"])
     if case is None:
         logger.warning("woken for a case that is not there", extra={"case": wake_up["case"]})
         return
-    try:
-        effect = notifier.run(case, wake_up["effect"])
-    except ConflictError:
-        logger.info("another worker tells this topic", extra={"case": case.id})
-        return
-    if effect is not None:
-        told = {"case": case.id, "topic": effect.target, "state": effect.state, "error": effect.error}
-        if to_mend(effect):  # the template has an alarm on this line
-            logger.error("an administrator has to act", extra=told)
-        log = logger.info if effect.error is None else logger.error
-        log("notified", extra=told)
+    for effect in notifier.run(case, wake_up["effect"], again=bool(wake_up.get("again")), remaining=remaining):
+        about = {"case": case.id, "topic": effect.target, "state": effect.state, "error": effect.error}
+        if effect.state is EffectState.DONE:
+            logger.info("notified", extra=about)
+        else:
+            logger.error("a topic failed", extra=about)
+            metrics.add_metric(name="TopicFailed", unit=MetricUnit.Count, value=1)
 
 
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """A batch of wake-ups to the ids of those that failed."""
-    return process_partial_response(event=event, record_handler=_notify, processor=processor, context=context)
+
+    def notify(record: SQSRecord) -> None:
+        _notify(record, lambda: context.get_remaining_time_in_millis() / 1000)
+
+    try:
+        return process_partial_response(event=event, record_handler=notify, processor=processor, context=context)
+    finally:
+        if metrics.metric_set:
+            metrics.flush_metrics()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from connectors.aws import clients
 from connectors.aws.bells import SqsBells
 from connectors.aws.blobs import Blobs
+from connectors.aws.breakers import TableBreakers
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
 from connectors.aws.hold import hold
@@ -27,6 +29,8 @@ from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
 from connectors.aws.systems import Systems
 from connectors.aws.table import Table
+from connectors.aws.updates import Updates
+from connectors.core.breaker import Gate
 from connectors.core.case import record_id
 from connectors.core.sync import OutOfTimeError, RecordSync
 
@@ -34,56 +38,85 @@ logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True)
+class _Adapters:
+    settings: Settings
+    cases: Cases
+    ledger: TableLedger
+    updates: Updates
+    breakers: TableBreakers
+    systems: Systems
+    bells: SqsBells
+    sqs: Any
+
+
 @cache
-def _adapters() -> tuple[Settings, Cases, TableLedger, Systems, SqsBells, Any]:
+def _adapters() -> _Adapters:
     settings = Settings.read()
     client = clients.make("dynamodb")
     table = Table(client, settings.table)
-    systems = Systems(
-        ConfigStore(client, settings.table),
-        Credentials(clients.make("secretsmanager")),
-        allow_private=settings.allow_private,
-        call_seconds=settings.call_seconds,
-    )
     sqs = clients.make("sqs")
-    bells = SqsBells(sqs, settings.sync_url, settings.notify_url, settings.concurrency)
     blobs = Blobs(lambda: clients.make("s3"), settings.bucket)
-    return settings, Cases(table, blobs), TableLedger(table), systems, bells, sqs
+    return _Adapters(
+        settings=settings,
+        cases=Cases(table, blobs),
+        ledger=TableLedger(table),
+        updates=Updates(table, blobs, now=_now),
+        breakers=TableBreakers(table),
+        systems=Systems(
+            ConfigStore(client, settings.table),
+            Credentials(clients.make("secretsmanager")),
+            allow_private=settings.allow_private,
+            call_seconds=settings.call_seconds,
+        ),
+        bells=SqsBells(sqs, settings.sync_url, settings.notify_url, settings.concurrency, settings.reply_url),
+        sqs=sqs,
+    )
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """A batch of wake-ups to the ids of those that failed."""
     left = context.get_remaining_time_in_millis() / 1000
     ends = time.monotonic() + left
-    settings, *_, sqs = _adapters()
-    hold(sqs, settings.sync_url, event["Records"], left)
+    to = _adapters()
+    hold(to.sqs, to.settings.sync_url, event["Records"], left)
 
     def sync(record: SQSRecord) -> None:
         wake_up = json.loads(record.body)
-        settings, cases, ledger, systems, bells, _ = _adapters()
-        case = cases.case(wake_up["case"])
-        if case is None:
-            logger.warning("woken for a case that is not there", extra={"case": wake_up["case"]})
-            return
-        name = wake_up["system"]
-        run = RecordSync(
-            ledger,
-            cases,
-            systems.system(name, ends),
-            settings.pace,
-            now=lambda: int(time.time() * 1000),
-            remaining=lambda: ends - time.monotonic(),
-            need=min(settings.call_seconds, 5.0),
-        )
-        try:
-            outcome = run.run(case, name)
-        except OutOfTimeError:
-            if (effect := ledger.effect(case.id, record_id(name))) is not None:
-                bells.ring([effect])
-            logger.info("out of time; woken again", extra={"case": case.id, "system": name})
-            return
-        for fault in outcome.to_mend:  # the template has an alarm on this line
-            logger.error("an administrator has to act", extra={"case": case.id, "system": name, "error": fault})
-        logger.info("synced", extra={"case": case.id, "system": name, "done": outcome.done, "later": outcome.later})
+        _sync(to, wake_up["case"], wake_up["system"], ends)
 
     return process_partial_response(event=event, record_handler=sync, processor=processor, context=context)
+
+
+def _sync(to: _Adapters, case_id: str, name: str, ends: float) -> None:
+    case = to.cases.case(case_id)
+    if case is None:
+        logger.warning("woken for a case that is not there", extra={"case": case_id})
+        return
+    run = RecordSync(
+        to.ledger,
+        to.cases,
+        to.systems.system(name, ends),
+        to.settings.pace,
+        now=_now,
+        remaining=lambda: ends - time.monotonic(),
+        need=min(to.settings.call_seconds, 5.0),
+        gate=Gate(to.breakers, name, to.settings.pace, _now),
+        updates=to.updates,
+        bells=to.bells,
+    )
+    about = {"case": case.id, "system": name}
+    try:
+        outcome = run.run(case, name)
+    except OutOfTimeError:
+        if (effect := to.ledger.effect(case.id, record_id(name))) is not None:
+            to.bells.ring([effect])
+        logger.info("out of time; woken again", extra=about)
+        return
+    for fault in outcome.to_mend:  # the template has an alarm on this line
+        logger.error("an administrator has to act", extra={**about, "error": fault})
+    logger.info("synced", extra={**about, "done": outcome.done, "later": outcome.later})

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from connectors.core.case import CaseEvent, Effect, Record
+from connectors.core.case import Case, CaseEvent, Effect, Record
 from connectors.core.compose import Post
 from connectors.core.errors import ConflictError, RemoteError
+from connectors.core.ledger import Shift
 from connectors.core.ports import CaseDraft, NoteDraft, Reference, Tier
 
 
@@ -64,12 +65,22 @@ class MemoryLedger:
         self.effects: dict[str, Effect] = {}
         self.events: list[CaseEvent] = []
         self.record: Record | None = None
+        self.meta: Case | None = None
+        self.led_back: dict[tuple[str, str], str] = {}
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
 
-    def plan(self, *effects: Effect) -> None:
-        for effect in effects:
-            self.effects.setdefault(effect.id, effect)
+    def plan(self, *effects: Effect) -> bool:
+        new = [effect for effect in effects if effect.id not in self.effects]
+        self.effects.update({effect.id: effect for effect in new})
+        return bool(new)
+
+    def case(self, case: str) -> Case | None:
+        return self.meta
+
+    def lines(self, case: str, prefix: str) -> list[Effect]:
+        found = [effect for effect in self.effects.values() if effect.id.startswith(prefix)]
+        return sorted(found, key=lambda effect: (effect.planned_at, effect.id))
 
     def effect(self, case: str, effect_id: str) -> Effect | None:
         return self.effects.get(effect_id)
@@ -90,11 +101,37 @@ class MemoryLedger:
         changes: Sequence[tuple[Effect, Effect]],
         event: CaseEvent | None = None,
         record: Record | None = None,
+        shift: Shift | None = None,
     ) -> None:
         def also() -> None:
             if event is not None:
                 self.events.append(event)
-                self.record = record or self.record
+                if record is not None:
+                    self.led_back[record.system, record.id] = event.case
+                    self.record = record if shift is None else shift.after.record
+            if shift is not None:
+                self._shift(shift)
+
+        self._write(changes, also=also, shift=shift)
+
+    def _shift(self, shift: Shift) -> None:
+        self.events += shift.events
+        self.effects.update({new.id: new for new in shift.planned})
+        if self.meta is not None:
+            after = shift.after
+            held = {"engaged": after.engaged, "retired": after.retired, "record": after.record}
+            self.meta = self.meta.model_copy(update=held)
+
+    def hand_on(
+        self, changes: Sequence[tuple[Effect, Effect]], planned: Sequence[Effect], event: CaseEvent | None = None
+    ) -> None:
+        if any(new.id in self.effects for new in planned):
+            raise ConflictError
+
+        def also() -> None:
+            self.effects.update({new.id: new for new in planned})
+            if event is not None:
+                self.events.append(event)
 
         self._write(changes, also=also)
 
@@ -103,10 +140,21 @@ class MemoryLedger:
             raise ConflictError
         self._write(members, also=lambda: self.effects.update({batch.id: batch}))
 
-    def _write(self, changes: Sequence[tuple[Effect, Effect]], also: Callable[[], None] = lambda: None) -> None:
+    def _write(
+        self,
+        changes: Sequence[tuple[Effect, Effect]],
+        also: Callable[[], None] = lambda: None,
+        shift: Shift | None = None,
+    ) -> None:
         self.before_write()
-        if len(changes) + 2 > 100:
+        if len(changes) + 2 + (1 + len(shift.events) + len(shift.planned) if shift else 0) > 100:
             raise AssertionError("more than a transaction takes")
+        if shift is not None:
+            was, now = shift.before, self.meta or shift.before
+            if (was.engaged, was.retired, was.record) != (now.engaged, now.retired, now.record):
+                raise ConflictError
+            if any(new.id in self.effects for new in shift.planned):
+                raise ConflictError
         for before, _ in changes:
             known = self.effects[before.id]
             if (known.attempt, known.state) != (before.attempt, before.state):

@@ -14,10 +14,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = {
     "ReceiveWebhook": "Receive",
+    "PollSource": "Poll",
     "IngestEvent": "Ingest",
     "DispatchCase": "Dispatch",
     "SyncRecord": "Sync",
     "NotifyPeople": "Notify",
+    "SendReply": "Reply",
     "WakeDue": "Wake",
     "ConfigureStack": "Configure",
 }
@@ -90,7 +92,7 @@ def _targets_of_dead_letters(resources: dict[str, Any], function: str) -> list[A
     return found
 
 
-@pytest.mark.parametrize("function", ["SyncRecord", "NotifyPeople"])
+@pytest.mark.parametrize("function", ["SyncRecord"])
 def test_what_an_administrator_has_to_mend_raises_an_alarm(resources: dict[str, Any], function: str) -> None:
     """The failure itself is parked and never shows as an error of the function."""
     short = FUNCTIONS[function]
@@ -122,7 +124,9 @@ def test_who_may_read_which_secrets(resources: dict[str, Any]) -> None:
     }
     assert readers == {
         "Receive": ["verification-??????", "verification"],
+        "Poll": ["credentials-??????", "credentials"],
         "Sync": ["credentials-??????", "credentials"],
+        "Reply": ["credentials-??????", "credentials"],
     }
 
 
@@ -153,7 +157,7 @@ def test_queues_outwait_their_workers(template: dict[str, Any], resources: dict[
     def seconds(value: Any) -> int:
         return int(template["Mappings"]["Pace"][pace][value["FindInMap"][2]])
 
-    for function in ("IngestEvent", "SyncRecord", "NotifyPeople"):
+    for function in ("PollSource", "IngestEvent", "SyncRecord", "NotifyPeople", "SendReply"):
         for event in resources[function]["Properties"]["Events"].values():
             assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
             queue = resources[event["Properties"]["Queue"]["GetAtt"].removesuffix(".Arn")]["Properties"]

@@ -17,27 +17,38 @@ if TYPE_CHECKING:
 
 
 class SqsBells:
-    """One FIFO queue to sync records, one queue to notify people.
+    """One FIFO queue to sync records, one queue to notify people, one to carry answers out.
 
     `concurrency` caps how many cases of one system are worked on at once: it is the number of message groups a system
     has, and a case always falls into the same one.
     """
 
-    def __init__(self, sqs: SQSClient, sync_url: str, notify_url: str, concurrency: int) -> None:
+    def __init__(
+        self, sqs: SQSClient, sync_url: str, notify_url: str, concurrency: int, reply_url: str = "", poll_url: str = ""
+    ) -> None:
         self._sqs, self._sync_url, self._notify_url, self._concurrency = sqs, sync_url, notify_url, concurrency
+        self._reply_url, self._poll_url = reply_url, poll_url
         self.lost = 0
 
     def ring(self, effects: Iterable[Effect]) -> None:
         """Wake whoever carries these out. Never raises: what is not woken now is due later."""
         cases: dict[tuple[str, str], None] = {}
         notices: dict[tuple[str, str], None] = {}
+        replies: dict[tuple[str, str], None] = {}
         for effect in effects:
             if effect.kind is EffectKind.NOTIFY:
                 notices[effect.case, effect.id] = None
+            elif effect.kind is EffectKind.REPLY:
+                replies[effect.case, effect.id] = None
             else:
                 cases[effect.case, effect.target] = None
         self._send(self._sync_url, [self._sync(case, system) for case, system in cases])
         self._send(self._notify_url, [_message({"case": case, "effect": effect}) for case, effect in notices])
+        self._send(self._reply_url, [_message({"case": case, "effect": effect}) for case, effect in replies])
+
+    def ask(self, names: Iterable[str]) -> None:
+        """Have these places polled. Never raises, as `ring`."""
+        self._send(self._poll_url, [_message({"poll": name}) for name in dict.fromkeys(names)])
 
     def _sync(self, case: str, system: str) -> dict[str, Any]:
         return {

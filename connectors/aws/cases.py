@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from connectors.aws.blobs import Blobs, expand
 from connectors.aws.table import Item, Table
@@ -158,14 +159,22 @@ class Cases:
         ]
         if any(effect.id.startswith("record#") for effect in effects):
             actions.append(self._pin(case))
-        self._table.transact(actions)
+        if actions:
+            self._table.transact(actions)
 
     def _pin(self, case: Case) -> Item:
         return self._table.update_action(
             f"CASE#{case.id}",
             "META",
-            "SET plan_version = :p, route = :r, systems = :s, topics = :t",
-            {":p": case.plan_version, ":r": case.route, ":s": list(case.systems), ":t": list(case.topics)},
+            "SET plan_version = :p, route = :r, systems = :s, topics = :t, engaged = :e, fail_over_after = :f",
+            {
+                ":p": case.plan_version,
+                ":r": case.route,
+                ":s": list(case.systems),
+                ":t": list(case.topics),
+                ":e": list(case.engaged),
+                ":f": Decimal(str(case.fail_over_after)),
+            },
             "attribute_exists(pk) AND (attribute_not_exists(plan_version) OR plan_version = :p)",
         )
 

@@ -21,6 +21,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from connectors.aws.cursors import begin_action
 from connectors.aws.table import SCHEMA, Item, Table, pack
 from connectors.core.errors import ConflictError
 from connectors.core.plan import Plan, SourceConfig, SystemConfig, canonical
@@ -159,6 +160,8 @@ class ConfigStore:
             *(self._table.put_action(_moved(pointer), *_unmoved(pointer.revision - 1)) for pointer in change.moves),
             *(self._holding(pointer) for pointer in change.holds),
         ]
+        if change.poll is not None and change.config is not None:
+            actions.append(begin_action(self._table, change.config.id, change.poll, int(time.time() * 1000)))
         self._table.transact(actions)
         self._pointers.clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,15 +16,22 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 _MISSING = frozenset({"ResourceNotFoundException", "NotFoundException", "NotFound", "InvalidParameter"})
+_GONE = 15.0
+"""Seconds for which a region that did not answer is not asked again: a deployment must not wait for each topic."""
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "AuthorizationError", "AuthorizationErrorException"})
 
 
 class AwsLookups:
     """`core.plan_ports.Lookups` on AWS. `sns` gives the client of a region."""
 
-    def __init__(self, secrets: SecretsManagerClient, sns: Callable[[str], SNSClient]) -> None:
-        self._secrets = secrets
-        self._sns = sns
+    def __init__(
+        self,
+        secrets: SecretsManagerClient,
+        sns: Callable[[str], SNSClient],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._secrets, self._sns, self._clock = secrets, sns, clock
+        self._gone: dict[str, float] = {}
 
     def secret(self, name: str) -> Sight:
         """Whether the secret exists; describes it, never reads it."""
@@ -35,9 +43,14 @@ class AwsLookups:
 
     def topic(self, arn: str) -> tuple[Sight, int | None]:
         """Whether the topic exists in its own region, and how many subscriptions are confirmed."""
+        region = topic_region(arn)
+        if self._clock() < self._gone.get(region, 0.0):
+            return Sight.UNREACHABLE, None
         try:
-            attributes = self._sns(topic_region(arn)).get_topic_attributes(TopicArn=arn)["Attributes"]
+            attributes = self._sns(region).get_topic_attributes(TopicArn=arn)["Attributes"]
         except (ClientError, BotoCoreError) as error:
+            if isinstance(error, BotoCoreError):
+                self._gone[region] = self._clock() + _GONE
             return _sight(error), None
         confirmed = attributes.get("SubscriptionsConfirmed")
         return Sight.FOUND, int(confirmed) if confirmed is not None and confirmed.isdigit() else None

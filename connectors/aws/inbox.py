@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from connectors.core.delivery import Delivery
 from connectors.core.reception import BusyError
+from connectors.core.reception import message as packed_message
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,13 +32,14 @@ class SqsInbox:
     def __init__(self, sqs: SQSClient, queue_url: str, s3: Callable[[], S3Client], bucket: str) -> None:
         self._sqs, self._queue_url, self._s3, self._bucket = sqs, queue_url, s3, bucket
 
-    def put(self, message: dict[str, Any]) -> None:
-        """Queue a delivery. Raises BusyError; then nothing was taken."""
+    def put(self, message: dict[str, Any], delay: int = 0) -> None:
+        """Queue a delivery, to be taken in after `delay` seconds. Raises BusyError; then nothing was taken."""
         try:
             text = json.dumps(message)
             if len(text) > LARGEST_MESSAGE:
                 text = json.dumps(self._parked(message))
-            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=text)
+            later: Any = {"DelaySeconds": delay} if delay else {}
+            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=text, **later)
         except (BotoCoreError, ClientError) as error:
             raise BusyError("the inbox does not answer") from error
 
@@ -57,6 +59,10 @@ class Parcel:
     delivery: Delivery
     piece: tuple[int, int] | None
     message: dict[str, Any]
+    parsed: bool = False
+    """Whether the body is a list of our own events, as a poll brings them, and no vendor's."""
+    tries: int = 0
+    """How often its events came too early, before the record that they are about was known."""
 
     def in_pieces(self, count: int) -> list[dict[str, Any]]:
         """The same delivery as messages of `CHUNK` events each."""
@@ -73,4 +79,17 @@ def opened(text: str, fetch: Callable[[str], bytes]) -> Parcel:
         received_at=int(message["received_at"]),
     )
     piece = message.get("piece")
-    return Parcel(message["source"], message["connector"], delivery, (piece[0], piece[1]) if piece else None, message)
+    return Parcel(
+        message["source"],
+        message["connector"],
+        delivery,
+        (piece[0], piece[1]) if piece else None,
+        message,
+        parsed=bool(message.get("parsed")),
+        tries=int(message.get("tries", 0)),
+    )
+
+
+def of_events(source: str, connector: str, events: str, now: int, tries: int = 0) -> dict[str, Any]:
+    """Events that were read already, as a message. `events` is a JSON list of them."""
+    return {**packed_message(source, connector, {}, events.encode(), now), "parsed": True, "tries": tries}

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from connectors.aws.blobs import INLINE, Blobs, squeeze
 from connectors.aws.cases import event_item, keep_until, mention_key, person_key
 from connectors.aws.table import Item, Table
-from connectors.core.case import CaseEvent, Happening, shard
+from connectors.aws.updates import Updates
+from connectors.core.case import CaseEvent, Effect, Happening, shard
 from connectors.core.compose import moment
 from connectors.core.errors import ConflictError
 from connectors.core.identity import case_id, digest
 from connectors.core.ingest import Origin, Taken
-from connectors.core.models import Deletion, Mention, Unsupported
+from connectors.core.models import AnyEvent, Deletion, Mention, RecordUpdate, Unsupported
 
 _TRIES = 12
 MOST = 90
@@ -44,14 +45,17 @@ class Intake:
     ) -> None:
         self._table, self._blobs, self._now = table, blobs, now
         self._grace, self._text_days, self._sleep = int(grace * 1000), text_days, sleep
+        self._updates = Updates(table, blobs, now=now, grace=self._grace, text_days=text_days)
 
-    def take_in(self, event: Mention | Deletion | Unsupported, origin: Origin, raw: bytes) -> Taken:
+    def take_in(self, event: AnyEvent, origin: Origin, raw: bytes) -> Taken:
         """Keep one event. The same event again changes nothing."""
         if isinstance(event, Unsupported):
             return self._set_aside(event, origin, raw)
         spilled: set[str] = set()
         for attempt in range(_TRIES):
             try:
+                if isinstance(event, RecordUpdate):
+                    return self._updates.take_in(event, origin.source)
                 if isinstance(event, Deletion):
                     return self._remove(event, origin)
                 taken = self._mention(event, origin, raw, spilled)
@@ -120,12 +124,25 @@ class Intake:
         if case is None:
             self._table.transact(actions)
             return Taken.OWN
+        if mention.own and conversation and (answer := self._answer(case, mention)):
+            # The timeline and the record where it was written have it already; docs/adr/0043.
+            self._table.transact([self._table.put_action({**meta, "answer": answer}, condition, values), actions[1]])
+            return Taken.ECHO
         kind = Happening.SAID if conversation else Happening.OPENED
         if conversation is None:
             actions += self._opening(mention, origin, case, now)
         actions.append(self._event(case, kind, mention.id, mention.version, now))
         self._table.transact(actions)
         return Taken(kind.value)
+
+    def _answer(self, case: str, mention: Mention) -> str | None:
+        """The line of the ledger that this post of ours was sent for: by its key, which is there before the post is,
+        or by the receipt."""
+        for item in self._table.query(f"CASE#{case}", "EFFECT#reply#"):
+            effect = Effect.model_validate(item)
+            if effect.key == mention.answer_key or effect.reference == mention.native_id:
+                return effect.id
+        return None
 
     def _next(
         self, mention: Mention, origin: Origin, known: Item, text: Callable[[], Item], kind: Happening, number: int
@@ -135,6 +152,7 @@ class Intake:
         if "restored_order" in known:
             fields["restored_order"] = max(known["restored_order"], fields.get("restored_order", 0))
         fields |= {"sources": set(known.get("sources", ())) | {origin.source}, "first_seen": known["first_seen"]}
+        fields |= {"answer": known["answer"]} if "answer" in known else {}
         fields["rev"] = _rev(known) + 1
         condition, values = _unmoved(known)
         words = text()
@@ -184,7 +202,7 @@ class Intake:
 
     def _purge(self, deletion: Deletion, stone: Item, known: Item, origin: Origin, now: int) -> Taken:
         """The words go, with who said them; the identity, the case and the address stay."""
-        kept = ("conversation", "case", "url", "first_seen", "own", "seen_at", "day_shard")
+        kept = ("conversation", "case", "url", "first_seen", "own", "answer", "seen_at", "day_shard")
         stone |= {name: known[name] for name in kept if name in known}
         stone["sources"] = set(known.get("sources", ())) | {origin.source}
         actions = [self._table.put_action(stone, *_unmoved(known))]

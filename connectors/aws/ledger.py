@@ -7,8 +7,10 @@ from itertools import islice
 
 from connectors.aws.cases import effect_item, effect_key, event_item
 from connectors.aws.table import Item, Table
-from connectors.core.case import CaseEvent, Effect, Record
+from connectors.core.case import Case, CaseEvent, Effect, Record
 from connectors.core.compose import moment
+from connectors.core.errors import ConflictError
+from connectors.core.ledger import Shift
 
 _UNCHANGED = "attempt = :a AND #state = :s"
 
@@ -23,6 +25,24 @@ class TableLedger:
         """One line of the ledger, or None."""
         item = self._table.get(*effect_key(case, effect_id))
         return Effect.model_validate(item) if item else None
+
+    def case(self, case: str) -> Case | None:
+        """A case as it is now, or None."""
+        item = self._table.get(f"CASE#{case}", "META")
+        return Case.model_validate(item) if item else None
+
+    def lines(self, case: str, prefix: str) -> list[Effect]:
+        """Effects whose id begins with `prefix`, final or not, oldest plan first."""
+        found = (Effect.model_validate(item) for item in self._table.query(*effect_key(case, prefix)))
+        return sorted(found, key=lambda effect: (effect.planned_at, effect.id))
+
+    def plan(self, effect: Effect) -> bool:
+        """Write one line, unless there is one of that id already; whether it was written."""
+        try:
+            self._table.transact([self._table.put_action(effect_item(effect), "attribute_not_exists(pk)")])
+        except ConflictError:
+            return False
+        return True
 
     def pending(self, case: str, prefix: str, limit: int) -> list[Effect]:
         """Up to `limit` effects whose id begins with `prefix` and that may still be worked on, oldest plan first.
@@ -42,13 +62,30 @@ class TableLedger:
         changes: Sequence[tuple[Effect, Effect]],
         event: CaseEvent | None = None,
         record: Record | None = None,
+        shift: Shift | None = None,
     ) -> None:
-        """Replace effects in one transaction, with a line on the timeline and the case's record."""
+        """See `connectors.core.ledger.Ledger.settle`."""
         actions = [self._replace(before, after) for before, after in changes]
         if event is not None:
             actions.append(self._table.put_action(event_item(event)))
             if record is not None:
-                actions.append(self._name_record(event, record))
+                actions.append(self._lead_back(event.case, record))
+                if shift is None:
+                    actions.append(self._name_record(event, record))
+        if shift is not None:
+            actions += [self._table.put_action(event_item(more)) for more in shift.events]
+            actions += [self._table.put_action(effect_item(new), "attribute_not_exists(pk)") for new in shift.planned]
+            actions.append(self._shift(shift))
+        self._table.transact(actions)
+
+    def hand_on(
+        self, changes: Sequence[tuple[Effect, Effect]], planned: Sequence[Effect], event: CaseEvent | None = None
+    ) -> None:
+        """Replace effects and plan new ones in one transaction. Raises ConflictError when another did either."""
+        actions = [self._replace(before, after) for before, after in changes]
+        actions += [self._table.put_action(effect_item(new), "attribute_not_exists(pk)") for new in planned]
+        if event is not None:
+            actions.append(self._table.put_action(event_item(event)))
         self._table.transact(actions)
 
     def batch(self, batch: Effect, members: Sequence[tuple[Effect, Effect]]) -> None:
@@ -65,6 +102,35 @@ class TableLedger:
         )
         put["Put"]["ExpressionAttributeNames"] = {"#state": "state"}
         return put
+
+    def _lead_back(self, case: str, record: Record) -> Item:
+        """What tells whose record it is, when its system speaks of it."""
+        key = {"pk": f"RECORD#{record.system}#{record.id}", "sk": "META"}
+        return self._table.put_action({**key, "type": "record", "case": case, "system": record.system})
+
+    def _shift(self, shift: Shift) -> Item:
+        before, after = shift.before, shift.after
+        values: Item = {":e": list(after.engaged), ":r": list(after.retired)}
+        change = "SET engaged = :e, retired = :r"
+        if after.record is not None:
+            values[":record"] = after.record.model_dump()
+            change += ", #record = :record"
+        condition = "attribute_exists(pk)"
+        for name, was in (("engaged", list(before.engaged)), ("retired", list(before.retired))):
+            if was:
+                values[f":was_{name}"] = was
+                condition += f" AND {name} = :was_{name}"
+            else:
+                values[":none"] = []
+                condition += f" AND (attribute_not_exists({name}) OR {name} = :none)"
+        if before.record is None:
+            condition += " AND attribute_not_exists(#record)"
+        else:
+            values[":was_record"] = before.record.model_dump()
+            condition += " AND #record = :was_record"
+        action = self._table.update_action(f"CASE#{before.id}", "META", change, values, condition)
+        action["Update"]["ExpressionAttributeNames"] = {"#record": "record"}  # a word that DynamoDB keeps to itself
+        return action
 
     def _name_record(self, event: CaseEvent, record: Record) -> Item:
         named = self._table.update_action(

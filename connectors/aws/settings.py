@@ -21,10 +21,14 @@ class Settings:
     inbox_url: str
     sync_url: str
     notify_url: str
+    reply_url: str
+    poll_url: str
+    undelivered_url: str
     concurrency: int
     text_days: int
     allow_private: bool
     call_seconds: float
+    notify_rounds: int
     pace: Pace
 
     @classmethod
@@ -38,11 +42,16 @@ class Settings:
             except ValueError:
                 raise ValueError(f"{name} must be a number, not {text!r}") from None
 
+        backoff = number("BACKOFF_SECONDS", 15)
         pace = Pace(
             doorbell=number("DOORBELL_SECONDS", 60),
             lease=number("LEASE_SECONDS", 65),
-            backoff=number("BACKOFF_SECONDS", 15),
+            backoff=backoff,
             longest=number("LONGEST_SECONDS", 900),
+            trip=int(number("BREAKER_TRIP", 5)),
+            open=number("BREAKER_SECONDS", 2 * backoff),
+            open_longest=number("BREAKER_LONGEST_SECONDS", 10 * backoff),
+            turn=number("TURN_SECONDS", 1),
         )
         return cls(
             table=environment.get("TABLE_NAME", ""),
@@ -50,9 +59,13 @@ class Settings:
             inbox_url=environment.get("INBOX_QUEUE_URL", ""),
             sync_url=environment.get("SYNC_QUEUE_URL", ""),
             notify_url=environment.get("NOTIFY_QUEUE_URL", ""),
+            reply_url=environment.get("REPLY_QUEUE_URL", ""),
+            poll_url=environment.get("POLL_QUEUE_URL", ""),
+            undelivered_url=environment.get("UNDELIVERED_QUEUE_URL", ""),
             concurrency=int(number("SYNC_CONCURRENCY", 4)),
             text_days=int(number("TEXT_DAYS", 90)),
             allow_private=environment.get("ALLOW_PRIVATE_SYSTEMS", "false").lower() == "true",
             call_seconds=number("CALL_SECONDS", 20),
+            notify_rounds=int(number("NOTIFY_ROUNDS", 12)),
             pace=pace,
         )

@@ -36,7 +36,20 @@ class Happening(StrEnum):
     """Edited under the same version; its event's number is the order of the delivery that said so."""
     DELETED = "deleted"
     RESTORED = "restored"
+    REMARKED = "remarked"
+    """Somebody wrote an internal note on a record."""
+    ANSWERED = "answered"
+    """Somebody wrote a public reply on a record: it goes out to the source."""
+    MOVED = "moved"
+    """Somebody changed a record's status."""
 
+    FAILED_OVER = "failed over"
+    """The next system, or topic, was asked to take over."""
+    UNDELIVERED = "undelivered"
+    """No topic took a notification, in all its rounds; it lies in a dead-letter queue until somebody redrives it."""
+    HANDED_BACK = "handed back"
+    """An earlier system took the case after all; the stand-by's record was linked and closed."""
+    REPLIED = "replied"
     RECORDED = "recorded"
     NOTED = "noted"
     NOTIFIED = "notified"
@@ -52,6 +65,9 @@ OUTSIDE = frozenset(
         Happening.REWORDED,
         Happening.DELETED,
         Happening.RESTORED,
+        Happening.REMARKED,
+        Happening.ANSWERED,
+        Happening.MOVED,
     },
 )
 
@@ -68,6 +84,11 @@ class CaseEvent(_Row):
     detail: dict[str, str] = {}
     due_at: int | None = None
     """When `wake_due` dispatches it, should the stream not have done so; None once dispatched."""
+
+    @property
+    def update(self) -> str | None:
+        """The id of the record update that it tells of; `detail["system"]` then says in which system that was made."""
+        return self.detail.get("update")
 
 
 class Record(_Row):
@@ -94,6 +115,13 @@ class Case(_Row):
     systems: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     record: Record | None = None
+    """The live record."""
+    fail_over_after: float = 120.0
+    """Seconds for which a system may refuse before the next one is asked as well; from the route."""
+    engaged: tuple[str, ...] = ()
+    """Systems that are to hold this case now: the first, and those that it failed over to until it is handed back."""
+    retired: tuple[str, ...] = ()
+    """Stand-by systems whose record was linked and closed; they are told nothing more."""
 
     @property
     def routed(self) -> bool:
@@ -127,6 +155,12 @@ class EffectKind(StrEnum):
     NOTE = "note"
     BATCH = "batch"
     NOTIFY = "notify"
+    STATUS = "status"
+    """A record is brought to a status that people gave to another one."""
+    RETIRE = "retire"
+    """A stand-by's record is linked to the live one and closed."""
+    REPLY = "reply"
+    """An answer goes out to the source. `target` is the source's id."""
 
 
 class Effect(_Row):
@@ -158,6 +192,20 @@ class Effect(_Row):
     url: str | None = None
     error: str | None = None
     done_at: int | None = None
+    first_refused_at: int | None = None
+    """When this effect was first refused or left unknown, since it was planned: fail-over counts from here."""
+    rounds: int = 0
+    """How often all topics of a notification were tried in vain."""
+    provisional: bool = False
+    """A stand-by's record that was begun while it was unknown whether the first system has one."""
+    status: str | None = None
+    update: str | None = None
+    """The id of the record update whose words a note or a reply brings."""
+    held: bool = False
+    """Held back by its system's breaker, and by nothing else: no use in waking a worker while that is open."""
+    doubt: bool = False
+    """It was sent without a usable answer and a look-up then found nothing: should the system show that write later
+    after all, there are two. `reconcile` looks for these by `key`."""
 
     @property
     def key(self) -> str:
@@ -174,6 +222,36 @@ def note_id(system: str, mention: str, happening: Happening, version: int) -> st
     """The ledger's name for telling one system one thing about one mention."""
     what = "said" if happening in {Happening.OPENED, Happening.SAID} else f"{happening}@{version}"
     return f"note#{system}#{digest(mention, length=24)}#{what}"
+
+
+def remark_id(system: str, update: str) -> str:
+    """The ledger's name for telling one system what people wrote in another."""
+    return f"note#{system}#{digest(update, length=24)}#update"
+
+
+def link_id(system: str, other: str) -> str:
+    """The ledger's name for telling the live record's system where a stand-by's record is."""
+    return f"note#{system}#{digest(other, length=24)}#link"
+
+
+def status_id(system: str, update: str) -> str:
+    """The ledger's name for bringing one system's record to the status that an update gave to another."""
+    return f"status#{system}#{digest(update, length=24)}"
+
+
+def retire_id(system: str) -> str:
+    """The ledger's name for linking a stand-by's record to the live one."""
+    return f"retire#{system}"
+
+
+def close_id(system: str) -> str:
+    """The ledger's name for closing a stand-by's record, once it is linked."""
+    return f"status#{system}#retired"
+
+
+def reply_id(source: str, update: str) -> str:
+    """The ledger's name for carrying one answer out to the source."""
+    return f"reply#{source}#{digest(update, length=24)}"
 
 
 def batch_id(system: str, members: tuple[str, ...]) -> str:

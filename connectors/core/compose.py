@@ -32,6 +32,18 @@ class Post:
     own: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class UpdateWords:
+    """What somebody wrote on a record, as known now. `author` is how to name them; `text` is None once it was removed,
+    and for a change of status; `system` is the id of the system of record it comes from; `at` as people read it."""
+
+    author: str | None
+    text: str | None
+    url: str | None
+    system: str
+    at: str | None
+
+
 def case_draft(case: Case, post: Post | None) -> CaseDraft:
     """What the system of record is told when the case is opened."""
     return CaseDraft(
@@ -52,7 +64,11 @@ def title(case: Case, post: Post | None) -> str:
     return words if len(words) <= _LONGEST_TITLE else words[: _LONGEST_TITLE - 1].rstrip() + "…"
 
 
-def note_draft(wishes: Sequence[Effect], posts: Mapping[str, Post | None]) -> NoteDraft:
+def note_draft(
+    wishes: Sequence[Effect],
+    posts: Mapping[str, Post | None],
+    updates: Mapping[str, UpdateWords | None] | None = None,
+) -> NoteDraft:
     """One note for several wishes, in the order in which they were planned.
 
     A wish about an edit or a deletion is left out where the same note already brings the post as it is now.
@@ -61,7 +77,13 @@ def note_draft(wishes: Sequence[Effect], posts: Mapping[str, Post | None]) -> No
     parts = []
     for wish in wishes:
         post = posts.get(wish.mention or "")
-        if _brings(wish):
+        if wish.happening is Happening.REFUSED:
+            parts.append(_refused(wish))
+        elif wish.update is not None:
+            parts.append(_written(wish, (updates or {}).get(wish.update)))
+        elif wish.happening is Happening.HANDED_BACK:
+            parts.append(f"A stand-by record of this case was kept while this system did not answer: {wish.url}")
+        elif _brings(wish):
             parts.append(_said(wish, post))
         elif wish.mention not in brought:
             parts.append(_changed(wish, post))
@@ -92,6 +114,33 @@ def _changed(wish: Effect, post: Post | None) -> str:
         return f"Removed at its source: {where}"
     verb = "brought back" if wish.happening is Happening.RESTORED else "edited"
     return "\n".join([f"{_who(post)} {verb} {where} (version {post.version}):", "", _cut(post.text)])
+
+
+def _written(wish: Effect, words: UpdateWords | None) -> str:
+    """What people wrote on another record of the case. `provisional`: an answer that was not sent to the customer."""
+    answered = wish.happening is Happening.ANSWERED
+    verb = "answered the customer" if answered else "wrote an internal note"
+    who = (words.author if words else None) or "Somebody"
+    where = f" in {words.system}" if words else ""
+    at = f" on {words.at}" if words and words.at else ""
+    body = _cut(words.text) if words and words.text is not None else "(These words were removed.)"
+    lines = [f"{who} {verb}{where}{at}:", "", body, ""]
+    if answered and wish.provisional:
+        lines.append("(Not sent: that record had been handed back. Answer here if it still holds.)")
+    if words and words.url:
+        lines.append(words.url)
+    return "\n".join([*lines, f"Update: {wish.update}"])
+
+
+def _refused(wish: Effect) -> str:
+    """For whoever wrote an answer that its source did not take."""
+    lines = ["This answer was not posted; the customer has not seen it.", wish.error or "", f"Update: {wish.update}"]
+    return "\n".join(line for line in lines if line)
+
+
+def retirement_note(case: Case, url: str) -> NoteDraft:
+    """What a stand-by's record is told before it is closed."""
+    return NoteDraft(text=f"Case {case.id} is handled in {url} from here on. This record was a stand-by and is closed.")
 
 
 def _who(post: Post) -> str:

@@ -10,7 +10,8 @@ Standard library only: `receive_webhook` imports it, and its cold start is bound
         "encoding": "hex",                 or "base64"
         "prefix": "sha256=",               in front of the digest, may be ""
         "signed": "{body}",                what the digest covers; also {timestamp}
-        "timestamp": {"header": "x-acme-timestamp", "tolerance": 300}    optional; unix seconds
+        "timestamp": {"header": "x-acme-timestamp", "tolerance": 300}    optional; in seconds since the epoch, or as
+                                           "format": "iso8601" says, like 2026-01-02T03:04:05Z
       },
       "body": "json",                      what a body must be; "any" checks nothing
       "keep": ["x-acme-event"]             headers that `parse` needs, lower case
@@ -34,6 +35,10 @@ from connectors.core.delivery import Request
 
 _FOLDER = Path(__file__).resolve().parents[1]
 _DOORS: dict[str, Mapping[str, Any]] = {}
+_UNIX = re.compile(r"[0-9]{1,11}", re.ASCII)
+_ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 MAX_DEPTH = 64
 """Levels of nesting that a JSON body may have. Vendors use fewer than ten; deeper ones exhaust a parser's stack."""
@@ -72,9 +77,8 @@ def verify(door: Mapping[str, Any], request: Request, secrets: Iterable[str], no
     stamp = ""
     if timestamp := rule.get("timestamp"):
         stamp = request.headers.get(timestamp["header"], "")
-        if not re.fullmatch(r"[0-9]{1,11}", stamp, re.ASCII):
-            return False
-        if abs((time.time() if now is None else now) - int(stamp)) > timestamp["tolerance"]:
+        said = _seconds(stamp, timestamp)
+        if said is None or abs((time.time() if now is None else now) - said) > timestamp["tolerance"]:
             return False
     given = [_decode(rule, request.headers[name]) for name in rule["headers"] if name in request.headers]
     signed = _signed(rule["signed"], stamp, request.body)
@@ -94,7 +98,10 @@ def sign(door: Mapping[str, Any], body: bytes, secret: str, now: float | None = 
     headers: dict[str, str] = {}
     stamp = ""
     if timestamp := rule.get("timestamp"):
-        stamp = headers[timestamp["header"]] = str(int(time.time() if now is None else now))
+        seconds = int(time.time() if now is None else now)
+        iso = timestamp.get("format") == "iso8601"
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if iso else str(seconds)
+        headers[timestamp["header"]] = stamp
     digest = _hmac(rule, secret, _signed(rule["signed"], stamp, body))
     coded = digest.hex() if rule["encoding"] == "hex" else base64.b64encode(digest).decode()
     headers[rule["headers"][0]] = rule.get("prefix", "") + coded
@@ -146,6 +153,20 @@ def _deeper_than(value: object, limit: int) -> bool:
         if not layer:
             return False
     return True
+
+
+def _seconds(stamp: str, rule: Mapping[str, Any]) -> float | None:
+    """A signed timestamp in unix seconds; None where it does not have the shape that the rule names."""
+    if rule.get("format") != "iso8601":
+        return int(stamp) if _UNIX.fullmatch(stamp) else None
+    if not _ISO.fullmatch(stamp):
+        return None
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(stamp).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _hmac(rule: Mapping[str, Any], secret: str, signed: bytes) -> bytes:

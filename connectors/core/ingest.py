@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
-from connectors.core.models import Deletion, Mention, Unsupported
+from connectors.core.models import AnyEvent, Unsupported
 from connectors.core.ports import Receiver
 
 
@@ -28,23 +28,38 @@ class Taken(StrEnum):
     REMOVED = "removed"
     """A post that its source has removed before we knew it: its identity is kept, its words are not."""
     UNSUPPORTED = "unsupported"
+    ECHO = "echo"
+    """An answer that we sent, seen at its source: the timeline has it already."""
+    REMARKED = "remarked"
+    ANSWERED = "answered"
+    MOVED = "moved"
+    UNKNOWN_RECORD = "unknown record"
+    """An update of a record that stands for no case of ours, or not yet: it may be faster than we are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a delivery came from: one of the administrators' sources."""
+    """Where a delivery came from: one of the administrators' sources, or of their systems of record."""
 
     source: str
     connector: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of a delivery. `early` are updates of records that are not known to stand for a case, yet or ever."""
+
+    counts: Counter[Taken] = field(default_factory=Counter)
+    early: list[AnyEvent] = field(default_factory=list)
+
+
 class Intake(Protocol):
     """Where events are kept, once each."""
 
-    def take_in(self, event: Mention | Deletion | Unsupported, origin: Origin, raw: bytes) -> Taken: ...
+    def take_in(self, event: AnyEvent, origin: Origin, raw: bytes) -> Taken: ...
 
 
-def read(receiver: Receiver, connector: str, delivery: Delivery) -> Sequence[Mention | Deletion | Unsupported]:
+def read(receiver: Receiver, connector: str, delivery: Delivery) -> Sequence[AnyEvent]:
     """The events of a delivery. One that is not what its vendor documents is set aside, not refused: it was signed."""
     try:
         return receiver.parse(delivery)
@@ -53,15 +68,18 @@ def read(receiver: Receiver, connector: str, delivery: Delivery) -> Sequence[Men
 
 
 def ingest(
-    events: Sequence[Mention | Deletion | Unsupported],
+    events: Sequence[AnyEvent],
     origin: Origin,
     delivery: Delivery,
     intake: Intake,
-) -> Counter[Taken]:
+) -> Ingested:
     """Take in events; how many came to what. The raw delivery is kept with its only event; of many, each keeps its
     normalised form, so that one person's words never lie with another's."""
-    counts: Counter[Taken] = Counter()
+    done = Ingested()
     for event in events:
         raw = delivery.body if len(events) == 1 else b""
-        counts[intake.take_in(event, origin, raw)] += 1
-    return counts
+        taken = intake.take_in(event, origin, raw)
+        done.counts[taken] += 1
+        if taken is Taken.UNKNOWN_RECORD:
+            done.early.append(event)
+    return done

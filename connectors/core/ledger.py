@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from connectors.core.case import CaseEvent, Effect, EffectKind, EffectState, Record
+from connectors.core.case import SHARDS, Case, CaseEvent, Effect, EffectKind, EffectState, Record
 from connectors.core.errors import (
     MisconfiguredError,
     RejectedError,
@@ -35,6 +35,13 @@ class Pace:
     """The wait after a first refusal; doubles up to `longest`."""
     longest: float = 900.0
     """The longest wait between two tries, and the wait where an administrator has to act."""
+    trip: int = 5
+    """Calls to one system that fail in a row until its breaker opens."""
+    open: float = 30.0
+    """How long a breaker is open at first; doubles with each probe that fails, up to `open_longest`."""
+    open_longest: float = 150.0
+    turn: float = 1.0
+    """About how long one case keeps a worker busy: how soon a woken one can be expected to have had its turn."""
 
 
 class Next(Enum):
@@ -68,6 +75,7 @@ def claimed(effect: Effect, now: int, lease: float, permit: str | None = None) -
             "lease_until": until,
             "due_at": until,
             "retry_at": None,
+            "held": False,
             "permit": permit or effect.permit,
         },
     )
@@ -116,8 +124,32 @@ def failed(effect: Effect, error: RemoteError, now: int, pace: Pace, settle: flo
             "permit": None if isinstance(error, SpentPermitError) else effect.permit,
             "lease_until": None,
             "done_at": now if state.final else None,
+            "first_refused_at": effect.first_refused_at or now,
         },
     )
+
+
+def held_back(effect: Effect, now: int, until: int, deadline: int | None) -> Effect:
+    """The effect that a breaker keeps from being sent: no attempt is counted. `deadline`: when to fail over."""
+    return effect.model_copy(
+        update={
+            "due_at": until if deadline is None else max(now, min(until, deadline)),
+            "held": deadline is None,
+            "first_refused_at": effect.first_refused_at or now,
+        },
+    )
+
+
+def ended(effect: Effect, state: EffectState, now: int, why: str) -> Effect:
+    """The effect, given up without another call."""
+    return effect.model_copy(
+        update={"state": state, "error": why, "done_at": now, "due_at": None, "retry_at": None, "lease_until": None},
+    )
+
+
+def misconfigured(effect: Effect) -> bool:
+    """Whether its last failure is one that only an administrator can mend."""
+    return (effect.error or "").startswith("Misconfigured:")
 
 
 def doubtful(effect: Effect, error: RemoteError, now: int, pace: Pace) -> Effect:
@@ -129,22 +161,45 @@ def doubtful(effect: Effect, error: RemoteError, now: int, pace: Pace) -> Effect
 
 def to_mend(effect: Effect) -> str | None:
     """What an administrator has to mend before the effect can be carried out; None where nothing is known of that."""
-    misconfigured = (effect.error or "").startswith("Misconfigured: ")
-    return effect.error if misconfigured and not effect.state.final else None
+    return effect.error if misconfigured(effect) and not effect.state.final else None
 
 
-def look_again(effect: Effect, now: int, pace: Pace) -> int:
+def look_again(effect: Effect, now: int, pace: Pace, ahead: int = 0, workers: int = 1) -> int:
     """When an effect whose worker has just been woken is due once more, should that come to nothing.
 
-    A note's wish waits longer: the record's or the batch's own line brings its worker back first."""
+    A note's wish waits longer: the record's or the batch's own line brings its worker back first. `ahead` others of
+    this shard were woken for the same system before it, and `workers` share the work of all shards: waking it again
+    before its turn would only make the queue longer."""
     patience = 5 if effect.kind is EffectKind.NOTE else 1
-    return now + int(patience * pace.doorbell * 1000)
+    queue = ahead * SHARDS * pace.turn / workers
+    return now + int((patience * pace.doorbell + queue) * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A change of which systems hold a case. It is written only while `engaged`, `retired` and `record` are as they
+    were in `before`; with it go lines of the timeline and effects, each absent before."""
+
+    before: Case
+    after: Case
+    events: tuple[CaseEvent, ...] = ()
+    planned: tuple[Effect, ...] = ()
 
 
 class Ledger(Protocol):
     """The ledger of one table. Writes raise ConflictError when somebody else wrote first."""
 
+    def case(self, case: str) -> Case | None: ...
+
     def effect(self, case: str, effect_id: str) -> Effect | None: ...
+
+    def lines(self, case: str, prefix: str) -> list[Effect]:
+        """Effects whose id begins with `prefix`, final or not, oldest plan first."""
+        ...
+
+    def plan(self, effect: Effect) -> bool:
+        """Write one line, unless there is one of that id already; whether it was written."""
+        ...
 
     def pending(self, case: str, prefix: str, limit: int) -> list[Effect]:
         """Effects whose id begins with `prefix` and that are not final, oldest plan first."""
@@ -159,8 +214,10 @@ class Ledger(Protocol):
         changes: Sequence[tuple[Effect, Effect]],
         event: CaseEvent | None = None,
         record: Record | None = None,
+        shift: Shift | None = None,
     ) -> None:
-        """Replace effects in one transaction, with a line on the timeline and the case's record."""
+        """Replace effects in one transaction, with a line on the timeline, and with what leads from a record back to
+        its case. Without a `shift` the record becomes the live one."""
         ...
 
     def batch(self, batch: Effect, members: Sequence[tuple[Effect, Effect]]) -> None:

@@ -40,8 +40,9 @@ class Mention(_Frozen):
     """One thing one person said at one source.
 
     `version` is one orderable integer: higher wins, equal is a duplicate. `parent_id` and `conversation_id` are the
-    vendor's own ids. `own` is True for a post by one of our accounts. `restored` marks a post that its source brought
-    back after a deletion; `order` then says which came last (see `Deletion.order`).
+    vendor's own ids. `own` is True for a post by one of our accounts; `answer_key` is the key that it carries where it
+    is an answer that Hailback sent. `restored` marks a post that its source brought back after a deletion; `order` then
+    says which came last (see `Deletion.order`).
     """
 
     type: Literal["mention"] = "mention"
@@ -60,6 +61,7 @@ class Mention(_Frozen):
     metrics: dict[str, int | float] = Field(default_factory=dict)
     reply_capability: ReplyCapability = "none"
     own: bool = False
+    answer_key: str | None = None
     restored: bool = False
     order: int = 0
 
@@ -92,6 +94,36 @@ class Deletion(_Frozen):
         return qualify(self.connector, self.authority, self.native_id)
 
 
+RecordStatus = Literal["open", "pending", "solved"]
+"""What every system's own statuses come down to: somebody works on it, somebody waits, nobody has to."""
+
+
+class RecordUpdate(_Frozen):
+    """Something that people did on a record in a system of record: a note, a public reply, a change of its status.
+
+    `reference` is the record's id there, as in `Reference.id`; `native_id` is the change's own id, unique within the
+    record. `own` is True for what Hailback itself wrote there (known by its account or its key): an echo. `text` is
+    plain. `status` is set for a change of status only.
+    """
+
+    type: Literal["record_update"] = "record_update"
+    connector: str
+    authority: str | None = None
+    reference: str
+    native_id: str
+    kind: Literal["note", "reply", "status"]
+    author: Author | None = None
+    text: str = ""
+    status: RecordStatus | None = None
+    url: str | None = None
+    at: Moment | None = None
+    own: bool = False
+
+    @property
+    def id(self) -> str:
+        return qualify(self.connector, self.authority, f"{self.reference}/{self.native_id}")
+
+
 class Unsupported(_Frozen):
     """An event we do not act on: counted and acknowledged. `keep_raw`: False where its content is not ours to keep."""
 
@@ -102,12 +134,13 @@ class Unsupported(_Frozen):
     keep_raw: bool = True
 
 
-Event = Annotated[Mention | Deletion | Unsupported, Field(discriminator="type")]
+AnyEvent = Mention | Deletion | RecordUpdate | Unsupported
+Event = Annotated[AnyEvent, Field(discriminator="type")]
 
 
-def describe(event: Mention | Deletion | Unsupported) -> dict[str, object]:
+def describe(event: AnyEvent) -> dict[str, object]:
     """An event as plain JSON values, with the derived `id`: what `hailback parse` prints."""
     plain = event.model_dump(mode="json")
-    if isinstance(event, Mention | Deletion):
+    if not isinstance(event, Unsupported):
         plain["id"] = event.id
     return plain

@@ -53,21 +53,30 @@ class SourceConfig(_Config):
 
 
 class SystemConfig(_Config):
-    """One system of record, as deployed. Fields as for `SourceConfig`."""
+    """One system of record, as deployed. Fields as for `SourceConfig`; `poll` says how often it is asked what people
+    did there, in seconds, None where it is not asked."""
+
+    poll: int | None = None
 
     @classmethod
-    def of(cls, name: str, connector: str, secret: str, settings: dict[str, Any]) -> SystemConfig:
+    def of(
+        cls, name: str, connector: str, secret: str, settings: dict[str, Any], poll: int | None = None
+    ) -> SystemConfig:
         """The document with its hash filled in. `name` is the id."""
         said: dict[str, Any] = {"connector": connector, "secret": secret, "settings": settings}
+        said |= {} if poll is None else {"poll": poll}
         return cls(id=name, hash=version_of("system", said), **said)
 
 
 class Route(_Document):
-    """One line of the plan. `systems` are ids, the first that takes the case wins; `topics` are ARNs, likewise."""
+    """One line of the plan. `systems` are ids, the first that takes the case wins; `topics` are ARNs, likewise.
+
+    `fail_over_after`: seconds for which a system may refuse before the next one is asked."""
 
     name: str
     systems: tuple[str, ...]
     topics: tuple[str, ...]
+    fail_over_after: float = 120.0
 
 
 class Plan(_Document):

@@ -112,12 +112,14 @@ def _config(request: ResourceRequest, ticket: int, machine: Machine) -> Outcome:
     if before.ticket > ticket:
         return _overtaken(request, machine)
     checks = _look_at_secret(config, machine.lookups)
+    if not is_source and machine.systems.pushes(config.connector):
+        checks.warnings += _look_at_verification(config.secret, machine.lookups)
     if _goes_back(request, before) and store.knows(config):
         checks = checks.lenient()
     if checks.findings:
         return _refuse(request, machine, *checks.findings)
     data = {"Version": config.hash, "Connector": config.connector}
-    if is_source:
+    if is_source or machine.systems.pushes(config.connector):
         address = token.Address(config.id, config.secret)
         code = token.make(machine.salt, config.connector, address)
         data["WebhookUrl"] = f"{machine.public_url}/{config.connector}/{code}"
@@ -132,7 +134,8 @@ def _config(request: ResourceRequest, ticket: int, machine: Machine) -> Outcome:
         checked=_revision(request),
         deleted_at=None,
     )
-    change = Change(request.request_id, outcome, (after,), config=config)
+    polled = config.poll if isinstance(config, SystemConfig) else None
+    change = Change(request.request_id, outcome, (after,), config=config, poll=polled)
     store.commit(change if is_source else _with_plan(change, config, store))
     return outcome
 
@@ -242,6 +245,15 @@ def _look_at_secret(config: SourceConfig | SystemConfig, lookups: Lookups) -> _C
         case Sight.FOUND:
             pass
     return checks
+
+
+def _look_at_verification(secret: str, lookups: Lookups) -> list[Finding]:
+    """A system's webhook is made with the address that this very deployment gives out, and only then has a secret."""
+    name = token.verification_secret(secret)
+    if lookups.secret(name) is Sight.FOUND:
+        return []
+    sentence = f"secret '{name}' is not there, so the system's webhooks are refused."
+    return [Finding("Secret", sentence, "Make the webhook with the attribute WebhookUrl, then keep its secret there.")]
 
 
 def _look_at_topics(routes: tuple[Route, ...], lookups: Lookups) -> _Checks:

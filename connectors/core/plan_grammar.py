@@ -16,11 +16,16 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from connectors.core.durations import seconds
 from connectors.core.plan import Route, SourceConfig, SystemConfig, canonical
 from connectors.core.plan_settings import Finding, read_settings, setting_names
 
+MOST_STANDBYS = 5
+"""Systems, or topics, of one route: what happens at once to all of them has to fit into one transaction."""
 LARGEST_PLAN = 200_000
 """Bytes of a plan written in the template. An update's request carries it twice, old and new."""
+POLL, POLL_SHORTEST, POLL_LONGEST = 60, 5, 86_400
+"""Seconds between two polls: the default, the least and the most."""
 
 _ENVELOPE = ("ServiceToken", "ServiceTimeout", "Revision")
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,480}")
@@ -29,6 +34,8 @@ _ROUTE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TOPIC_ARN = re.compile(
     r"arn:aws[a-z0-9-]*:sns:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):(?P<name>[A-Za-z0-9_.-]{1,256})"
 )
+LONGEST_FAIL_OVER = 86_400
+"""Seconds: whoever wants to wait longer than a day wants no stand-by."""
 _LOOKS_SECRET = re.compile(r"passw|token|credential|api_?key|secret|auth", re.IGNORECASE)
 
 SOURCE_NOT_BUILT = {"Poll": "Remove it; until then posts come in by webhook only."}
@@ -42,7 +49,6 @@ PLAN_NOT_BUILT = {
 }
 ROUTE_NOT_BUILT = {
     "When": "Remove it; until then the one route takes every mention.",
-    "FailOverAfter": "Remove it; until then a case waits for its one system.",
     "Escalate": "Remove it; until then nothing is escalated.",
     "Reply": "Remove it; until then nothing is answered.",
     "Lead": "Remove it.",
@@ -57,6 +63,10 @@ class Catalogue:
 
     names: Collection[str]
     settings_model: Callable[[str], type[BaseModel]]
+    polls: Callable[[str], bool] = lambda _: False
+    """Whether a connector can be asked what happened."""
+    pushes: Callable[[str], bool] = lambda _: False
+    """Whether a connector tells by webhook what happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +93,16 @@ def check_system(
     name: str, properties: Mapping[str, object], catalogue: Catalogue, grants: Grants
 ) -> tuple[SystemConfig | None, list[Finding]]:
     """A `Custom::System`. The document only where there are no findings."""
-    found = _check_connector(properties, catalogue, grants, SYSTEM_NOT_BUILT)
+    found = _check_connector(properties, catalogue, grants, SYSTEM_NOT_BUILT, ("Poll",))
+    poll, findings = _check_poll(properties, catalogue)
     if isinstance(found, list):
-        return None, found
-    findings = [
+        return None, [*found, *findings]
+    findings += [
         Finding(setting, f"{refused}.", "")
         for setting, value in found[2].items()
         if (host := _host(value)) and (refused := grants.refused_host(host))
     ]
-    return (None, findings) if findings else (SystemConfig.of(name, *found), [])
+    return (None, findings) if findings else (SystemConfig.of(name, *found, poll), [])
 
 
 def check_plan(properties: Mapping[str, object], grants: Grants) -> tuple[tuple[Route, ...] | None, list[Finding]]:
@@ -140,7 +151,11 @@ def closest(word: str, words: Collection[str]) -> str | None:
 
 
 def _check_connector(
-    properties: Mapping[str, object], catalogue: Catalogue, grants: Grants, not_built: Mapping[str, str]
+    properties: Mapping[str, object],
+    catalogue: Catalogue,
+    grants: Grants,
+    not_built: Mapping[str, str],
+    beside: Collection[str] = (),
 ) -> tuple[str, str, dict[str, object]] | list[Finding]:
     findings: list[Finding] = []
     connector = _text(properties, "Connector", "", findings, f"Name one of: {', '.join(sorted(catalogue.names))}.")
@@ -161,10 +176,25 @@ def _check_connector(
     else:
         model = catalogue.settings_model(connector)
         names = setting_names(model)
-        findings += _unfamiliar(properties, ("Connector", "Secret", *names), not_built, "")
+        findings += _unfamiliar(properties, ("Connector", "Secret", *beside, *names), not_built, "")
         settings, more = read_settings(model, {key: properties[key] for key in names if key in properties})
         findings += more
     return findings if findings or connector is None or secret is None else (connector, secret, settings)
+
+
+def _check_poll(properties: Mapping[str, object], catalogue: Catalogue) -> tuple[int | None, list[Finding]]:
+    """How often a system is asked, in seconds; a minute where nothing is said and it can be asked."""
+    connector = properties.get("Connector")
+    able = isinstance(connector, str) and connector in catalogue.names and catalogue.polls(connector)
+    given = properties.get("Poll")
+    if given is None:
+        return (POLL if able else None), []
+    wait = seconds(given) if isinstance(given, str) else None
+    if wait is None or not POLL_SHORTEST <= wait <= POLL_LONGEST:
+        return None, [Finding("Poll", "is not a wait between 5s and 1d.", "Write a number and a unit, such as 1m.")]
+    if not able:
+        return None, [Finding("Poll", "cannot be had: this connector is not asked, it tells by itself.", "Remove it.")]
+    return wait, []
 
 
 def _check_secret(secret: str, grants: Grants) -> list[Finding]:
@@ -190,7 +220,8 @@ def _check_secret(secret: str, grants: Grants) -> list[Finding]:
 def _check_route(given: object, path: str, grants: Grants) -> tuple[Route | None, list[Finding]]:
     if not isinstance(given, dict):
         return None, [Finding(path, "is not a route.", "Write Name, Case and Notify under it.")]
-    findings = _unfamiliar(given, ("Name", "Case", "Notify"), ROUTE_NOT_BUILT, f"{path}.", envelope=())
+    fields = ("Name", "Case", "Notify", "FailOverAfter")
+    findings = _unfamiliar(given, fields, ROUTE_NOT_BUILT, f"{path}.", envelope=())
     name = _text(given, "Name", f"{path}.", findings, "Give the route a name, such as everything-else.")
     if name in {"true", "false"}:
         findings.append(
@@ -200,8 +231,9 @@ def _check_route(given: object, path: str, grants: Grants) -> tuple[Route | None
         findings.append(
             Finding(f"{path}.Name", "is not a route's name.", "Use up to 64 letters, digits, hyphens and underscores.")
         )
-    systems = _list(given, "Case", path, findings, ("Case: [!Ref YourSystem]", "several systems are not built yet"))
-    topics = _list(given, "Notify", path, findings, ("Notify: [!Ref YourTopic]", "several topics are not built yet"))
+    systems = _list(given, "Case", path, findings, "Case: [!Ref YourSystem]")
+    topics = _list(given, "Notify", path, findings, "Notify: [!Ref YourTopic]")
+    fail_over_after = _fail_over_after(given, path, findings)
     for index, system in enumerate(systems):
         if not _SYSTEM_ID.fullmatch(system):
             findings.append(
@@ -215,7 +247,26 @@ def _check_route(given: object, path: str, grants: Grants) -> tuple[Route | None
         findings += _check_topic(topic, f"{path}.Notify[{index}]", grants)
     if findings or name is None:
         return None, findings
-    return Route(name=name, systems=tuple(systems), topics=tuple(topics)), []
+    return Route(name=name, systems=tuple(systems), topics=tuple(topics), fail_over_after=fail_over_after), []
+
+
+def _fail_over_after(given: Mapping[str, object], path: str, findings: list[Finding]) -> float:
+    text = _text({"FailOverAfter": "2m", **given}, "FailOverAfter", f"{path}.", findings, "Write a time such as 90s.")
+    wait = seconds(text) if text is not None else 0
+    if wait is None:
+        findings.append(
+            Finding(
+                f"{path}.FailOverAfter",
+                f"'{_short(text or '')}' is not a length of time.",
+                "Write a whole number with s, m, h or d, such as 90s or 2m.",
+            )
+        )
+        return 0.0
+    if wait > LONGEST_FAIL_OVER:
+        findings.append(
+            Finding(f"{path}.FailOverAfter", f"'{_short(text or '')}' is longer than a day.", "Write 1d or less.")
+        )
+    return float(wait)
 
 
 def _check_topic(arn: str, path: str, grants: Grants) -> list[Finding]:
@@ -277,18 +328,21 @@ def _text(given: Mapping[str, object], key: str, path: str, findings: list[Findi
     return None
 
 
-def _list(
-    given: Mapping[str, object], key: str, path: str, findings: list[Finding], words: tuple[str, str]
-) -> list[str]:
-    where, value, (example, several) = f"{path}.{key}", given.get(key), words
+def _list(given: Mapping[str, object], key: str, path: str, findings: list[Finding], example: str) -> list[str]:
+    where, value = f"{path}.{key}", given.get(key)
     if value is None or value in ([], ""):
         findings.append(Finding(where, "is missing.", f"Write {example}."))
         return []
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         findings.append(Finding(where, "is not a list of texts.", f"Write {example}."))
         return []
-    if len(value) > 1:
-        findings.append(Finding(where, f"{several} ({len(value)} are written).", f"Keep one: {example}."))
+    for index, item in enumerate(value):
+        if item in value[:index]:
+            findings.append(Finding(f"{where}[{index}]", f"'{_short(item)}' is named twice.", "Remove one of them."))
+    if len(value) > MOST_STANDBYS:
+        findings.append(
+            Finding(where, f"{len(value)} are written, over the limit of {MOST_STANDBYS}.", "Keep the first few.")
+        )
     return value
 
 

@@ -82,7 +82,8 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one request writes, all or nothing. `moves` are the new pointers, `holds` those that may not have moved."""
+    """What one request writes, all or nothing. `moves` are the new pointers, `holds` those that may not have moved;
+    `poll` is how often the configured place is asked from now on, in seconds."""
 
     request_id: str
     outcome: Outcome
@@ -90,6 +91,7 @@ class Change:
     holds: tuple[Pointer, ...] = ()
     config: SourceConfig | SystemConfig | None = None
     plan: Plan | None = None
+    poll: int | None = None
 
 
 class Store(Protocol):

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol, Self
 from pydantic import BaseModel
 
 from connectors.core.delivery import Delivery
-from connectors.core.models import Deletion, Mention, Unsupported
+from connectors.core.models import AnyEvent, Mention, RecordStatus
 
 
 class Receiver(Protocol):
@@ -25,7 +25,7 @@ class Receiver(Protocol):
         Raises ValueError with a sentence for a value of the wrong shape."""
         ...
 
-    def parse(self, delivery: Delivery) -> Sequence[Mention | Deletion | Unsupported]:
+    def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
         """The events in one verified delivery, oldest first. Pure. Raises `PayloadError`."""
         ...
 
@@ -96,4 +96,42 @@ class RecordSystem(Protocol):
 
     def find_note(self, reference: Reference, key: str) -> str | None:
         """The note that carries `key`, *and is attached to the record*; attaches it where a write broke off between."""
+        ...
+
+    def set_status(self, reference: Reference, status: RecordStatus) -> None:
+        """Bring the record to this status, unless it has it. Repeatable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One poll's worth of events, and where the next one goes on. `again` is in seconds: when to come back."""
+
+    events: Sequence[AnyEvent]
+    cursor: str
+    again: float
+
+
+class Poller(Protocol):
+    """A vendor that has to be asked. A system of record that cannot push is one as well."""
+
+    def poll(self, cursor: str | None) -> Page:
+        """What happened since `cursor`, oldest first; None: from now on, with no events. Windows overlap, so the same
+        event may come again. Raises a RemoteError."""
+        ...
+
+
+class Replier(Protocol):
+    """A source that takes an answer. Tiers as for records."""
+
+    tier: ClassVar[Tier]
+    settle: ClassVar[float]
+    replier_credentials_model: ClassVar[type[BaseModel]]
+
+    def reply(self, mention: Mention, text: str, key: str) -> Reference:
+        """Answer a mention in public, once; the answer's id and address. Raises a RemoteError."""
+        ...
+
+    def find_reply(self, mention: Mention, key: str) -> Reference | None:
+        """The answer that carries `key`, if it exists."""
         ...

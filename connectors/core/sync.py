@@ -1,16 +1,20 @@
 """Brings one case into one system of record: the record once, then every post in exactly one note.
 
 Works through ports only. A vendor's failure never leaves `run`: it becomes the state of an effect, with the time at
-which to look again. Runs under a lease per case and system, so that whoever runs takes all that is planned, in order.
+which to look again; where the route has another system, that one is asked in time. Runs under the ledger's claims per
+case and system, so that whoever runs takes all that is planned, in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from connectors.core import failover
+from connectors.core.breaker import Gate, NoBreakers
+from connectors.core.carry import Carrier, OutOfTimeError
 from connectors.core.case import (
     Case,
     CaseEvent,
@@ -20,18 +24,26 @@ from connectors.core.case import (
     Happening,
     Record,
     batch_id,
+    close_id,
     record_id,
+    reply_id,
+    retire_id,
 )
-from connectors.core.compose import Post, case_draft, note_draft
-from connectors.core.errors import ConflictError, RejectedError, RemoteError
+from connectors.core.compose import Post, UpdateWords, case_draft, note_draft, retirement_note
+from connectors.core.errors import ConflictError
 from connectors.core.identity import digest
-from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, failed, next_step, to_mend
-from connectors.core.ports import RecordSystem, Reference
+from connectors.core.ledger import Ledger, Pace, ended, to_mend
+from connectors.core.models import RecordStatus
+from connectors.core.ports import NoteDraft, RecordSystem, Reference
+
+__all__ = ["BATCH", "MOST", "OutOfTimeError", "Outcome", "Posts", "RecordSync", "Updates"]
 
 BATCH = 40
 """Posts in one note; with its members a note must fit into one transaction of the table (100 items)."""
 MOST = 1_000
-"""Wishes of a refused record that one run ends; the rest is still due."""
+"""Wishes that one run ends because there is no record, or no more; the rest is still due."""
+_TRIES = 5
+_STATUSES: dict[str, RecordStatus] = {"open": "open", "pending": "pending", "solved": "solved"}
 
 
 class Posts(Protocol):
@@ -40,8 +52,27 @@ class Posts(Protocol):
     def post(self, mention: str) -> Post | None: ...
 
 
-class OutOfTimeError(Exception):
-    """Too little of the worker's time is left to send anything; the wake-up should be delivered again."""
+class Updates(Protocol):
+    """Where the words are read that people wrote on records."""
+
+    def words(self, update_id: str) -> UpdateWords | None: ...
+
+
+class Bells(Protocol):
+    """Wakes workers; see `connectors.core.dispatch.Bells`."""
+
+    def ring(self, effects: Iterable[Effect]) -> None: ...
+
+
+class _Nobody:
+    """No words, and nobody to wake."""
+
+    def words(self, update_id: str) -> UpdateWords | None:
+        del update_id
+        return None
+
+    def ring(self, effects: Iterable[Effect]) -> None:
+        del effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +85,7 @@ class Outcome:
 
 
 class RecordSync:
-    """One run for one case and one system.
-
-    `now` gives milliseconds since the epoch; `remaining` the seconds that this worker has left; `need` how many of
-    them one call to the system may take.
-    """
+    """One run for one case and one system. The times are those of a `Carrier`."""
 
     def __init__(
         self,
@@ -70,9 +97,14 @@ class RecordSync:
         now: Callable[[], int],
         remaining: Callable[[], float],
         need: float,
+        gate: Gate | None = None,
+        updates: Updates | None = None,
+        bells: Bells | None = None,
     ) -> None:
-        self._ledger, self._posts, self._system, self._pace = ledger, posts, system, pace
-        self._now, self._remaining, self._need = now, remaining, need
+        self._ledger, self._posts, self._system, self._pace, self._now = ledger, posts, system, pace, now
+        self._updates, self._bells = updates or _Nobody(), bells or _Nobody()
+        self._gate = gate or Gate(NoBreakers(), "", pace, now)
+        self._carrier = Carrier(ledger, system, pace, self._gate, now=now, remaining=remaining, need=need)
 
     def run(self, case: Case, system: str) -> Outcome:
         """Carry out what is planned for this case in this system. Raises OutOfTimeError, never a vendor's error."""
@@ -86,20 +118,23 @@ class RecordSync:
             except ConflictError:
                 return Outcome(later=1)
             outcome = _add(outcome, record)
-        if record.state is EffectState.REJECTED:
-            return self._refuse_notes(case, system, outcome)
         if record.state is not EffectState.DONE or record.reference is None:
+            self._without_record(case, record)
             return outcome
         reference = Reference(record.reference, record.url or "")
+        # Read again: it may have been retired while its record was made.
+        case = self._ledger.case(case.id) or case
         try:
-            for batch in self._batches(case, system):
-                sent = self._tell(case, reference, batch)
+            for effect in self._retired(case, record) if system in case.retired else self._wanted(case, system):
+                sent = self._carry(case, reference, effect)
                 outcome = _add(outcome, sent)
                 if not sent.state.final:
                     break
         except ConflictError:  # another worker is at it
             return Outcome(outcome.done, outcome.later + 1)
         return outcome
+
+    # ---- the record
 
     def _open(self, case: Case, effect: Effect) -> Effect:
         def write(held: Effect) -> tuple[str, str]:
@@ -112,107 +147,89 @@ class RecordSync:
             return (found.id, found.url) if found else None
 
         def finish(before: Effect, after: Effect) -> None:
-            record, kind, detail = None, Happening.DELAYED, {"system": effect.target}
+            detail = {"system": effect.target}
             if after.state is EffectState.DONE:
                 record = Record(system=effect.target, id=after.reference or "", url=after.url or "")
-                kind, detail = Happening.RECORDED, {**detail, "reference": record.id, "url": record.url}
+                self._take(case, before, after, record, {**detail, "reference": record.id, "url": record.url})
+                return
+            latest = failover.deadline(case, after)
+            if latest is not None and after.due_at is not None:
+                after = after.model_copy(update={"due_at": min(after.due_at, latest)})
+            if after.state is EffectState.SUPERSEDED:  # that the case was handed back stands on its timeline
+                self._ledger.settle([(before, after)])
+                return
+            kind = Happening.REFUSED if after.state is EffectState.REJECTED else Happening.DELAYED
+            self._ledger.settle([(before, after)], self._event(kind, after, {**detail, "error": after.error or ""}))
+
+        held = effect.model_copy(update={"first_refused_at": effect.first_refused_at or self._now()})
+        return self._carrier.carry_out(
+            effect,
+            write,
+            look_up,
+            finish,
+            deadline=failover.deadline(case, held),
+            withdraw=effect.target in case.retired,
+        )
+
+    def _take(self, case: Case, before: Effect, after: Effect, record: Record, detail: dict[str, str]) -> None:
+        """Settle a record that is there, and who holds the case then, whoever else changes that meanwhile."""
+        event = self._event(Happening.RECORDED, after, detail)
+        for attempt in range(_TRIES):
+            fresh = self._ledger.case(case.id) or case
+            shift = failover.taken(fresh, record, self._now(), self._pace)
+            try:
+                self._ledger.settle([(before, after)], event, record, shift)
+            except ConflictError:
+                now = self._ledger.effect(case.id, before.id)
+                if attempt == _TRIES - 1 or not now or (now.attempt, now.state) != (before.attempt, before.state):
+                    raise
             else:
-                kind = Happening.REFUSED if after.state is EffectState.REJECTED else Happening.DELAYED
-                detail["error"] = after.error or ""
-            self._ledger.settle([(before, after)], self._event(case, kind, after, detail), record)
+                self._bells.ring(shift.planned)
+                return
 
-        return self._carry_out(effect, write, look_up, finish)
+    def _without_record(self, case: Case, record: Effect) -> None:
+        """There is no record, or not yet: what hangs on it ends with it, or the next system is asked."""
+        system = record.target
+        if record.state is EffectState.REJECTED:
+            self._end(case, f"note#{system}#", EffectState.REJECTED, "the record was refused")
+            self._end(case, f"status#{system}#", EffectState.REJECTED, "the record was refused")
+        if record.state in {EffectState.REJECTED, EffectState.SUPERSEDED} and system in case.retired:
+            for prefix in (f"note#{system}#", f"status#{system}#", retire_id(system)):
+                self._end(case, prefix, EffectState.SUPERSEDED, "there is no record to tell", of=system)
+        for _ in range(_TRIES):
+            fresh, line = self._ledger.case(case.id), self._ledger.effect(case.id, record.id)
+            if fresh is None or line is None or not self._must_move_on(fresh, line):
+                return
+            shift = failover.moved_on(fresh, line, self._now(), self._pace)
+            if shift is None:
+                return
+            # The line is written as it is: that makes sure that nobody has it done meanwhile.
+            held = line.model_copy(update={"held": not self._gate.closed})
+            with suppress(ConflictError):
+                self._ledger.settle([(line, held)], shift=shift)
+                self._bells.ring(shift.planned)
+                return
 
-    def _tell(self, case: Case, reference: Reference, effect: Effect) -> Effect:
-        def write(held: Effect) -> tuple[str, str]:
-            members = self._members(held)
-            posts = {name: self._posts.post(name) for name in dict.fromkeys(m.mention or "" for m in members)}
-            note = note_draft(members, posts)
-            return self._system.add_note(reference, note, held.key, held.permit), ""
+    def _must_move_on(self, case: Case, line: Effect) -> bool:
+        return failover.must_move_on(case, line, self._now(), closed=self._gate.closed)
 
-        def look_up(held: Effect) -> tuple[str, str] | None:
-            found = self._system.find_note(reference, held.key)
-            return (found, "") if found else None
+    def _end(self, case: Case, prefix: str, state: EffectState, why: str, spare: str = "", of: str = "") -> None:
+        """End what nobody holds, visibly."""
+        for wish in self._ledger.pending(case.id, prefix, MOST):
+            if wish.id == spare or (of and wish.target != of):
+                continue
+            if wish.state is EffectState.CLAIMED and self._now() < (wish.lease_until or 0):
+                continue
+            with suppress(ConflictError):
+                doubt = wish.state in {EffectState.UNKNOWN, EffectState.CLAIMED}
+                over = ended(wish, state, self._now(), why).model_copy(update={"doubt": wish.doubt or doubt})
+                self._ledger.settle([(wish, over), *self._told(over)])
 
-        def finish(before: Effect, after: Effect) -> None:
-            changes = [(before, after)]
-            kind, detail = Happening.DELAYED, {"system": effect.target, "posts": str(len(effect.members))}
-            if after.state.final:
-                for member in self._members(after):
-                    told = member.model_copy(
-                        update={"state": after.state, "reference": after.reference, "done_at": after.done_at},
-                    )
-                    changes.append((member, told))
-                kind = Happening.NOTED if after.state is EffectState.DONE else Happening.REFUSED
-            if after.error:
-                detail["error"] = after.error
-            else:
-                detail["note"] = after.reference or ""
-            self._ledger.settle(changes, self._event(case, kind, after, detail))
+    # ---- what hangs on it
 
-        return self._carry_out(effect, write, look_up, finish)
-
-    def _carry_out(
-        self,
-        effect: Effect,
-        write: Callable[[Effect], tuple[str, str]],
-        look_up: Callable[[Effect], tuple[str, str] | None],
-        finish: Callable[[Effect, Effect], None],
-    ) -> Effect:
-        """Take an effect through one attempt. Raises ConflictError when another worker has it."""
-        step = next_step(effect, self._now(), self._system.settle)
-        if step is Next.WAIT:
-            return effect
-        self._check_time()
-        held = self._claim(effect)
-        sent = False
-        try:
-            found = look_up(held) if step is Next.LOOK_UP else None
-            if found is None:
-                self._check_time()
-                held = self._with_permit(held)
-                self._check_time()
-                sent = True
-                found = write(held)
-        except OutOfTimeError:
-            self._let_go(held, step)
-            raise
-        except RemoteError as error:
-            gone = held.kind is EffectKind.BATCH and isinstance(error, RejectedError)  # the record was taken away
-            if sent or step is Next.SEND or gone:
-                after = failed(held, error, self._now(), self._pace, self._system.settle)
-            else:  # nothing was written in this attempt; whether an earlier one wrote is as unknown as it was
-                after = doubtful(held, error, self._now(), self._pace)
-        else:
-            after = done(held, self._now(), found[0], found[1] or None)
-        finish(held, after)
-        return after
-
-    def _claim(self, effect: Effect) -> Effect:
-        held = claimed(effect, self._now(), self._pace.lease)
-        self._ledger.claim(effect, held)
-        return held
-
-    def _let_go(self, held: Effect, step: Next) -> None:
-        """Give back what was claimed and not sent: nobody has to wait for the lease."""
-        state = EffectState.PLANNED if step is Next.SEND else EffectState.UNKNOWN
-        free = held.model_copy(update={"state": state, "lease_until": None, "due_at": self._now()})
-        with suppress(ConflictError):
-            self._ledger.claim(held, free)
-
-    def _with_permit(self, held: Effect) -> Effect:
-        """With a single-use permit, kept *before* it is used, where the system gives such a thing."""
-        if held.permit is not None:
-            return held
-        permit = self._system.reserve("record" if held.kind is EffectKind.RECORD else "note")
-        if permit is None:
-            return held
-        kept = held.model_copy(update={"permit": permit})
-        self._ledger.claim(held, kept)
-        return kept
-
-    def _batches(self, case: Case, system: str) -> Iterator[Effect]:
-        """Notes begun earlier, oldest first, then new ones for the wishes that have none. Lazy: one at a time.
+    def _wanted(self, case: Case, system: str) -> Iterator[Effect]:
+        """Notes begun earlier, oldest first, then new ones for the wishes that have none, then the newest status.
+        Lazy: one at a time.
 
         Wishes are read first: a note that another worker begins meanwhile is then seen, or takes one of these wishes
         and so wins. The other way round, later wishes could overtake it."""
@@ -224,7 +241,84 @@ class RecordSync:
             elif wishes:
                 yield self._begin(case, system, wishes)
             else:
-                return
+                break
+        status = self._newest_status(case, system)
+        if status is not None:
+            yield status
+
+    def _newest_status(self, case: Case, system: str) -> Effect | None:
+        """The last of the changes, where it was not made here; those before it are of no interest any more."""
+        moves = self._ledger.lines(case.id, f"status#{system}#")
+        for old in moves[:-1]:
+            if not old.state.final:
+                with suppress(ConflictError):
+                    over = ended(old, EffectState.SUPERSEDED, self._now(), "a later change of status overtook it")
+                    self._ledger.settle([(old, over)])
+        return moves[-1] if moves and not moves[-1].state.final else None
+
+    def _retired(self, case: Case, record: Effect) -> Iterator[Effect]:
+        """A stand-by's record is told nothing more but where the live one is; that one is told of it."""
+        system = record.target
+        # Of all of them: one that retired earlier may have been linked to one that has retired since.
+        for name in case.retired:
+            other = self._ledger.effect(case.id, record_id(name))
+            if other is None or other.state is not EffectState.DONE:
+                continue
+            link = failover.cross_link(case, other, self._now(), self._pace)
+            if link is not None and self._ledger.plan(link):
+                self._bells.ring([link])
+        for prefix in ("note", "batch", "status"):
+            self._end(case, f"{prefix}#{system}#", EffectState.SUPERSEDED, "handed back", spare=close_id(system))
+        for name in (retire_id(system), close_id(system)):
+            effect = self._ledger.effect(case.id, name)
+            if effect is not None and not effect.state.final:
+                yield effect
+
+    def _carry(self, case: Case, reference: Reference, effect: Effect) -> Effect:
+        def finish(before: Effect, after: Effect) -> None:
+            detail = {"system": effect.target}
+            if effect.kind is EffectKind.BATCH:
+                detail["posts"] = str(len(effect.members))
+            elif effect.kind is EffectKind.STATUS:
+                detail["status"] = effect.status or ""
+            detail |= {"error": after.error} if after.error else {"note": after.reference or ""}
+            kinds = {EffectState.DONE: Happening.NOTED, EffectState.REJECTED: Happening.REFUSED}
+            changes = [(before, after), *self._told(after)]
+            self._ledger.settle(changes, self._event(kinds.get(after.state, Happening.DELAYED), after, detail))
+
+        if effect.kind is EffectKind.STATUS:
+            status = _STATUSES[effect.status or "open"]
+
+            def move(_: Effect) -> tuple[str, str]:
+                self._system.set_status(reference, status)
+                return status, ""
+
+            return self._carrier.carry_out(effect, move, lambda _: None, finish)
+
+        def write(held: Effect) -> tuple[str, str]:
+            return self._system.add_note(reference, self._note(case, held), held.key, held.permit), ""
+
+        def look_up(held: Effect) -> tuple[str, str] | None:
+            found = self._system.find_note(reference, held.key)
+            return (found, "") if found else None
+
+        return self._carrier.carry_out(effect, write, look_up, finish)
+
+    def _note(self, case: Case, held: Effect) -> NoteDraft:
+        if held.kind is EffectKind.RETIRE:
+            live = case.record
+            return retirement_note(case, live.url or f"{live.system}: {live.id}" if live else "another system")
+        members = [self._sent(case, member) for member in self._members(held)]
+        posts = {name: self._posts.post(name) for name in dict.fromkeys(m.mention or "" for m in members) if name}
+        updates = {m.update: self._updates.words(m.update) for m in members if m.update is not None}
+        return note_draft(members, posts, updates)
+
+    def _sent(self, case: Case, wish: Effect) -> Effect:
+        """An answer's wish, marked where the answer itself does not go out."""
+        if wish.happening is not Happening.ANSWERED or wish.update is None:
+            return wish
+        goes_out = self._ledger.effect(case.id, reply_id(case.source, wish.update)) is not None
+        return wish.model_copy(update={"provisional": not goes_out})
 
     def _begin(self, case: Case, system: str, wishes: Sequence[Effect]) -> Effect:
         name = batch_id(system, tuple(wish.id for wish in wishes))
@@ -249,35 +343,21 @@ class RecordSync:
         members = (self._ledger.effect(batch.case, name) for name in batch.members)
         return [member for member in members if member is not None]
 
-    def _refuse_notes(self, case: Case, system: str, outcome: Outcome) -> Outcome:
-        """A record that its system refused gets no notes: their wishes end with it, visibly."""
-        for wish in self._ledger.pending(case.id, f"note#{system}#", MOST):
-            ended = wish.model_copy(
-                update={
-                    "state": EffectState.REJECTED,
-                    "due_at": None,
-                    "done_at": self._now(),
-                    "error": "the record was refused",
-                },
-            )
-            try:
-                self._ledger.settle([(wish, ended)])
-            except ConflictError:
-                continue
-        return outcome
+    def _told(self, batch: Effect) -> list[tuple[Effect, Effect]]:
+        """The wishes of a note that has come to its end, before and after."""
+        if not batch.state.final:
+            return []
+        end = {"state": batch.state, "reference": batch.reference, "done_at": batch.done_at}
+        return [(member, member.model_copy(update=end)) for member in self._members(batch)]
 
-    def _event(self, case: Case, kind: Happening, effect: Effect, detail: dict[str, str]) -> CaseEvent:
+    def _event(self, kind: Happening, effect: Effect, detail: dict[str, str]) -> CaseEvent:
         return CaseEvent(
-            case=case.id,
+            case=effect.case,
             id=digest(effect.id, str(effect.attempt), kind),
             kind=kind,
             at=self._now(),
             detail=detail,
         )
-
-    def _check_time(self) -> None:
-        if self._remaining() < self._need:
-            raise OutOfTimeError
 
 
 def _add(outcome: Outcome, effect: Effect) -> Outcome:

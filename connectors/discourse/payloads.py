@@ -37,6 +37,7 @@ _METRICS = (
     "topic_filtered_posts_count",
 )
 _BIGGEST = 2**63
+_MARK = re.compile(r"\s*<!-- hailback:([A-Za-z0-9-]{1,100}) -->")
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -78,6 +79,11 @@ def clean(text: str) -> str:
     return _UNUSABLE.sub("\ufffd", text)
 
 
+def marked(text: str, key: str) -> str:
+    """An answer of ours with its key, where no reader sees it. A key in the words themselves is taken out."""
+    return f"{_MARK.sub('', text)}\n\n<!-- hailback:{key} -->"
+
+
 def _said(envelope: Envelope) -> Event:
     """A post was written or changed. One that carries `deleted_at` is gone already: the event overtook its deletion."""
     post = _post_of(envelope)
@@ -109,6 +115,8 @@ def _mention(envelope: Envelope, post: Mapping[str, Any], *, restored: bool = Fa
     if user is not None or handle:
         name = _string(post, "name") or _string(post, "display_username")
         author = Author(native_id=handle or "" if user is None else str(user), handle=handle, name=name)
+    text, own = _text(post), _is_own(envelope.accounts, user, handle)
+    mark = _MARK.search(text) if own else None
     return Mention(
         connector=CONNECTOR,
         authority=site.authority,
@@ -118,13 +126,14 @@ def _mention(envelope: Envelope, post: Mapping[str, Any], *, restored: bool = Fa
         version=1 if (version := _whole(post, "version")) is None else version,
         author=author,
         title=_string(post, "topic_title"),
-        text=_text(post),
+        text=_MARK.sub("", text) if mark else text,
         language=_string(post, "locale"),
         url=_url(site, post, topic),
         created_at=_time(post.get("created_at")),
         metrics=_metrics(post),
         reply_capability="allowed",
-        own=_is_own(envelope.accounts, user, handle),
+        own=own,
+        answer_key=mark[1] if mark else None,
         restored=restored,
         order=envelope.order,
     )

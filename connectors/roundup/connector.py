@@ -13,7 +13,8 @@ import random
 import re
 import time
 from base64 import b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlsplit
 
@@ -27,15 +28,24 @@ from connectors.core.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from connectors.core.ports import CaseDraft, NoteDraft, Reference, Tier
+from connectors.core.models import RecordStatus, RecordUpdate
+from connectors.core.ports import CaseDraft, NoteDraft, Page, Reference, Tier
 from connectors.http import HttpClient, Response
-from connectors.roundup import payloads
+from connectors.roundup import payloads, updates
 from connectors.roundup.settings import RoundupCredentials, RoundupSystem
 
 Class = Literal["issue", "msg"]
 CLASSES: Mapping[str, Class] = {"record": "issue", "note": "msg"}
 PERMIT_LIFE = 3600
 """Seconds that a single-use address stays valid: the most that Roundup grants."""
+AGAIN = 20.0
+"""Seconds between two polls."""
+MORE = 1.0
+"""Seconds until the next poll where there is more to catch up with."""
+OVERLAP = 300
+"""Seconds that a window reaches back into the one before it, for clocks that differ and long transactions."""
+WINDOW = 3600
+MANY = 100
 _TOKEN = re.compile(r"/@poe/([\w.~-]+)$")
 _PAUSES = (0.0, 0.1, 0.3, 0.6)
 
@@ -82,8 +92,12 @@ class Roundup:
 
     def find(self, key: str) -> Reference | None:
         """The issue that carries `key`; one that was retired is not found."""
-        found = self._ids("issue", key)
-        return self._reference(found[0]) if found else None
+        found = self.find_all(key)
+        return found[0] if found else None
+
+    def find_all(self, key: str) -> list[Reference]:
+        """Every issue that carries `key`, oldest first; more than one only where somebody copied an external id."""
+        return [self._reference(number) for number in self._ids("issue", key)]
 
     def add_note(self, reference: Reference, note: NoteDraft, key: str, permit: str | None) -> str:
         """Append a message to the issue; its designator (`msg7`).
@@ -105,6 +119,57 @@ class Roundup:
             return None
         self._attach(reference, found[0])
         return f"msg{found[0]}"
+
+    def set_status(self, reference: Reference, status: RecordStatus) -> None:
+        """Give the issue the tracker's name for this status, unless it has one that means the same."""
+        names = {
+            "open": self._settings.status_open,
+            "pending": self._settings.status_pending,
+            "solved": self._settings.status_solved,
+        }
+
+        def change(issue: Mapping[str, Any]) -> dict[str, object] | None:
+            same = updates.status_of(self._settings, updates.status_name(issue)) == status
+            return None if same else {"status": names[status][0]}
+
+        self._edit(reference, "@fields=status&@verbose=2", change, "status")
+
+    def poll(self, cursor: str | None) -> Page:
+        """What people did on our issues since `cursor`, a time. At most `WINDOW` seconds of it at once."""
+        now = datetime.now(UTC)
+        since = updates.moment(cursor)
+        if since is None:
+            return Page((), updates.stamp(now), AGAIN)
+        behind = (now - since).total_seconds() > WINDOW
+        until = since + timedelta(seconds=WINDOW) if behind else now
+        window = f"{updates.stamp(since - timedelta(seconds=OVERLAP))};"
+        window += updates.stamp(until) if behind else ""
+        events = [*self._messages(window), *self._moves(window)]
+        return Page(updates.in_order(events), updates.stamp(until), MORE if behind else AGAIN)
+
+    def _messages(self, window: str) -> Iterator[RecordUpdate]:
+        """Those that people wrote on our issues. The words of other issues are not even read."""
+        rows = self._rows("msg", f"creation={quote(window, safe='')}&@fields=external_id&@verbose=0")
+        theirs = [str(row["id"]) for row in rows if not row.get("external_id")]
+        for first in range(0, len(theirs), MANY):
+            some = theirs[first : first + MANY]
+            ours = f"external_id={updates.KEY_PREFIX}&@fields=messages,external_id&@verbose=0"
+            on = dict(updates.bearers(self._rows("issue", f"messages={','.join(some)}&{ours}")))
+            wanted = [message for message in some if message in on]
+            if wanted:
+                shown = "@fields=content,author,date,creation,external_id&@verbose=3"
+                each = "&".join(f"id={message}" for message in wanted)  # Roundup splits links at commas, not ids
+                for message in self._rows("msg", f"{each}&{shown}"):
+                    yield updates.written(self._settings, self._username, on[str(message["id"])], message)
+
+    def _moves(self, window: str) -> Iterator[RecordUpdate]:
+        shown = "@fields=external_id,status,status_changed,status_changed_by&@verbose=2"
+        ours = f"external_id={updates.KEY_PREFIX}&{shown}"
+        for issue in self._rows("issue", f"status_changed={quote(window, safe='')}&{ours}"):
+            if str(issue.get("external_id") or "").startswith(updates.KEY_PREFIX):
+                move = updates.moved(self._settings, self._username, issue)
+                if move is not None:
+                    yield move
 
     def _create(self, name: Class, fields: Mapping[str, object], key: str, permit: str | None) -> str:
         """The id of the new item, or of the one that has the key already."""
@@ -149,40 +214,61 @@ class Roundup:
         return mine
 
     def _attach(self, reference: Reference, message: str) -> None:
-        """Add a message to the issue's list, unless it is there. Repeatable; gives way to others who edit the issue."""
+        """Add a message to the issue's list, unless it is there. Repeatable."""
+
+        def add(issue: Mapping[str, Any]) -> dict[str, object] | None:
+            there = message in (issue.get("messages") or [])
+            return None if there else {"@op": "add", "messages": [message]}
+
+        self._edit(reference, "@fields=messages&@verbose=0", add, "note")
+
+    def _edit(
+        self,
+        reference: Reference,
+        asked: str,
+        decide: Callable[[Mapping[str, Any]], dict[str, object] | None],
+        what: str,
+    ) -> None:
+        """Change an issue as `decide` says of what it is now; None leaves it. Gives way to others who edit it."""
         path = f"rest/data/issue/{_number(reference)}"
         for attempt in range(8):
             if attempt:
                 time.sleep(random.uniform(0.02, 0.1) * attempt)  # noqa: S311 - not for secrecy
-            shown = self._call("GET", f"{path}?@fields=messages&@verbose=0", handled={404})
+            shown = self._call("GET", f"{path}?{asked}", handled={404})
             if shown.status == 404:
                 raise RejectedError(f"Roundup at {self._host} has no {reference.id} any more")
             issue = self._data(shown)
-            if message in (issue.get("attributes") or {}).get("messages", []):
+            change = decide(issue.get("attributes") or {})
+            if change is None:
                 return
-            change = {"@op": "add", "messages": [message]}
             tag = {"If-Match": str(issue.get("@etag", ""))}
             done = self._call("PATCH", path, json=change, headers=tag, handled={400, 409, 412}, safe=True)
             if done.status == 200:
                 return
             words = self._words(done)
             if done.status == 409:
-                raise RejectedError(f"Roundup at {self._host} takes no note on {reference.id}: was it retired?")
+                raise RejectedError(f"Roundup at {self._host} takes no {what} on {reference.id}: was it retired?")
             if done.status == 400 and not payloads.failed_inside(words):
                 raise self._refused(words)
-        raise UnavailableError(f"Roundup at {self._host} would not add a note to {reference.id}; see the tracker's log")
+        raise UnavailableError(
+            f"Roundup at {self._host} would not add a {what} to {reference.id}; see the tracker's log"
+        )
 
     def _ids(self, name: Class, key: str) -> list[str]:
         """Ids of the items that carry the key, lowest first; retired ones are not among them."""
-        path = f"rest/data/{name}?external_id:={quote(key, safe='')}&@fields=external_id"
-        answer = self._call("GET", path, handled={400})
+        rows = self._rows(name, f"external_id:={quote(key, safe='')}&@fields=external_id")
+        return sorted((str(row["id"]) for row in rows if row.get("external_id") == key), key=int)
+
+    def _rows(self, name: Class, query: str) -> list[dict[str, Any]]:
+        """The items of a class that a filter leaves."""
+        answer = self._call("GET", f"rest/data/{name}?{query}", handled={400})
         if answer.status == 400:
             words = self._words(answer)
             if payloads.failed_inside(words):
                 raise UnavailableError(f"Roundup at {self._host} failed inside; see the tracker's log")
             raise self._refused(words)
-        rows = self._data(answer).get("collection") or []
-        return sorted((str(row["id"]) for row in rows if row.get("external_id") == key), key=int)
+        rows: list[dict[str, Any]] = self._data(answer).get("collection") or []
+        return rows
 
     def _call(
         self,

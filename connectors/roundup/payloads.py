@@ -76,7 +76,7 @@ def misconfiguration(words: str) -> str | None:
         )
     if found := _NO_VALUE.search(words):
         name = next(group for group in found.groups() if group)
-        return f"the tracker does not know the {name} that was configured, or an account; check Priority and Status"
+        return f"the tracker does not know the {name} that was configured, or an account; check Priority and Status…"
     if _ORIGIN.search(words):
         return "the tracker refuses our origin; BaseUrl must begin like `web` in its config.ini"
     return None

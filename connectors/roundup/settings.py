@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 
 def _root(value: str) -> str:
@@ -33,15 +33,37 @@ def _filled(value: str) -> str:
     return value.strip()
 
 
+def _names(value: object) -> object:
+    """One name or several; CloudFormation hands over a string or a list of strings."""
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Names = Annotated[
+    tuple[Annotated[str, AfterValidator(_filled)], ...], BeforeValidator(_names), Field(min_length=1, max_length=50)
+]
+
+
 class RoundupSystem(BaseModel):
     """One tracker. `BaseUrl` is its root, the same as `web` in the tracker's `config.ini`. `Priority` and `Status` are
-    names in that tracker, given to each new issue; without them the tracker decides."""
+    names in that tracker, given to each new issue; without them the tracker decides. `StatusOpen`, `StatusPending` and
+    `StatusSolved` say what the tracker calls these three: the first name is given, all are understood, and a name that
+    is nowhere counts as open. A message that begins with `ReplyPrefix` is an answer to the customer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     base_url: Annotated[str, AfterValidator(_root)] = Field(alias="BaseUrl")
     priority: Annotated[str, AfterValidator(_filled)] | None = Field(default=None, alias="Priority")
     status: Annotated[str, AfterValidator(_filled)] | None = Field(default=None, alias="Status")
+    status_open: Names = Field(default=("chatting",), alias="StatusOpen")
+    status_pending: Names = Field(default=("need-eg", "deferred"), alias="StatusPending")
+    status_solved: Names = Field(default=("resolved", "done-cbb"), alias="StatusSolved")
+    reply_prefix: Annotated[str, AfterValidator(_filled)] = Field(default="reply:", alias="ReplyPrefix", max_length=40)
+
+    @property
+    def authority(self) -> str:
+        """What the ids of this tracker's issues belong to."""
+        parts = urlsplit(self.base_url)
+        return parts.netloc.lower() + parts.path.rstrip("/")
 
 
 class RoundupCredentials(BaseModel):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState
+from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening
 from connectors.core.compose import moment
 from connectors.tool.deployment import DeploymentError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 _MOST = 1000
-_STATES = ("open",)
+_STATES = ("open", "pending", "solved")
 """States in which a case is looked for by the beginning of its id."""
 
 
@@ -46,6 +46,7 @@ def dossier(cases: Cases, case: Case, *, with_text: bool = False) -> Document:
     mentions = dict.fromkeys([case.first_mention, *(event.mention for event in timeline if event.mention)])
     return {
         **_summary(case, effects, timeline),
+        "detours": [_detour(event) for event in timeline if event.kind in _DETOURS],
         "mentions": [_mention(cases, name, with_text) for name in mentions],
         "effects": [_effect(effect) for effect in effects],
         "timeline": [_event(event) for event in timeline],
@@ -84,7 +85,11 @@ _KINDS = {
     EffectKind.NOTE: "a note",
     EffectKind.BATCH: "a note",
     EffectKind.NOTIFY: "a notification",
+    EffectKind.STATUS: "a change of status",
+    EffectKind.RETIRE: "the link to the live record",
+    EffectKind.REPLY: "the answer",
 }
+_DETOURS = frozenset({Happening.FAILED_OVER, Happening.HANDED_BACK, Happening.UNDELIVERED})
 _REASONS = {
     EffectState.PLANNED: "planned; its worker has not come by yet",
     EffectState.CLAIMED: "a worker is at it",
@@ -95,6 +100,9 @@ _REASONS = {
 
 def _why(effect: Effect) -> str:
     said = _REASONS.get(effect.state, effect.state.value)
+    if effect.kind is EffectKind.NOTIFY and effect.state in {EffectState.PARKED, EffectState.UNKNOWN}:
+        said = "not told" if effect.state is EffectState.PARKED else "it is not known whether it was told"
+        said += "; it is tried again" if effect.due_at else "; another topic has its turn, or none is left: redrive it"
     tries = f", after {effect.attempt} attempt{'s' * (effect.attempt > 1)}" if effect.attempt else ""
     return f"{said}{tries}" + (f": {effect.error}" if effect.error else "")
 
@@ -107,6 +115,10 @@ def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] 
         "waiting": waiting(case, effects, events),
         "refused": [{"what": f"{_KINDS[one.kind]} for {one.target}", "why": one.error or ""} for one in refused],
         "records": _records(case, effects),
+        "systems": list(case.systems),
+        "engaged": list(case.engaged or case.systems[:1]),
+        "retired": list(case.retired),
+        "replies": [_reply(one) for one in effects if one.kind is EffectKind.REPLY],
         "conversation": case.conversation,
         "source": case.source,
         "connector": case.connector,
@@ -126,10 +138,28 @@ def _records(case: Case, effects: Sequence[Effect]) -> list[Document]:
             "id": effect.reference,
             "url": effect.url,
             "live": live is not None and (live.system, live.id) == (effect.target, effect.reference),
+            "provisional": effect.provisional and effect.target in case.engaged,
+            "retired": effect.target in case.retired,
         }
         for effect in effects
         if effect.kind is EffectKind.RECORD and effect.reference
     ]
+
+
+def _detour(event: CaseEvent) -> Document:
+    """That another system, or topic, was asked, or gave the case back."""
+    return {"at": moment(event.at), "what": event.kind.value, "detail": event.detail}
+
+
+def _reply(effect: Effect) -> Document:
+    return {
+        "source": effect.target,
+        "state": effect.state.value,
+        "update": effect.update,
+        "url": effect.url,
+        "error": effect.error,
+        "done_at": _time(effect.done_at),
+    }
 
 
 def _mention(cases: Cases, name: str, with_text: bool) -> Document:

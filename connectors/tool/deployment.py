@@ -86,6 +86,17 @@ class Deployment:
             found[shown] = Source(shown, known.id, known.connector, known.secret, known.settings, url)
         return found
 
+    def system_webhook(self, name: str) -> str:
+        """Where a system of record of the routes stacks delivers what people do in it. Raises DeploymentError."""
+        config = ConfigStore(self.client("dynamodb"), self.outputs["TableName"])
+        salt, base = self.stack.id.split("/")[2], self.outputs["WebhookUrl"].rstrip("/")
+        for stack, logical, _ in self._routed("Custom::System"):
+            known = config.system(f"{stack}/{logical}") if logical == name else None
+            if known is not None:
+                code = token.make(salt, known.connector, token.Address(known.id, known.secret))
+                return f"{base}/{known.connector}/{code}"
+        raise DeploymentError(f"there is no system {name} in {' and '.join(self.routes)}")
+
     def topics(self) -> list[str]:
         """ARNs of the routes stacks' topics."""
         return [physical for _, _, physical in self._routed("AWS::SNS::Topic")]
@@ -150,10 +161,12 @@ class Deployment:
 
 FUNCTIONS = (
     "ReceiveWebhook",
+    "PollSource",
     "IngestEvent",
     "DispatchCase",
     "SyncRecord",
     "NotifyPeople",
+    "SendReply",
     "WakeDue",
     "ConfigureStack",
 )

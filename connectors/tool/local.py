@@ -2,6 +2,7 @@
 
     with running_stack() as stack:
         stack.webhook_url("Forum"), stack.secret("Forum"), stack.tickets.all(), stack.notifications()
+        stack.cut_off(stack.region), stack.restore(stack.region)  # SNS in a region, as the functions see it
 
 `hailback up`, `hailback run` and the end-to-end tests all use this. Stops what it started and nothing else, also when
 it is interrupted half-way.
@@ -22,21 +23,29 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from connectors.tool import aws, deploy, roundup, state
+from connectors.core import token
+from connectors.tool import aws, deploy, neighbours, roundup, state
 from connectors.tool.aws import LocalAws
+from connectors.tool.cut import Cut, Manner
 from connectors.tool.deployment import Deployment, apply
+from connectors.tool.neighbours import Neighbours
 from connectors.tool.offspring import end_since, offspring
 from connectors.tool.steps import Steps
 from connectors.tool.templates import declared_parameters, wanted_secrets
 from connectors.tool.tickets import Tickets
 from connectors.tool.venvs import CHECKOUT, ensure_venv
 
-STACK, ROUTES, EXTRAS = "hailback", "hailback-routes", "hailback-local"
+STACK, ROUTES, EXTRAS, STANDBY = "hailback", "hailback-routes", "hailback-local", "hailback-standby"
+STANDBY_REGION = "eu-west-1"
 _ROUTES = CHECKOUT / "infra" / "routes.yaml"
+_STANDBY = CHECKOUT / "infra" / "standby.yaml"
 _EXTRAS = CHECKOUT / "infra" / "local" / "extras.yaml"
 _SAM = CHECKOUT / "infra" / "local" / "sam.lock"
+POLL = "5s"
+"""How often the local tracker is asked what people did there."""
 FORUM = {"ForumUrl": "https://forum.acme.com", "ForumAccount": "7"}
 """The forum of the samples in `events/`, and our own account there."""
+FAIL_OVER_AFTER = "8s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +105,10 @@ class Tracker:
 class RunningStack(Deployment):
     """A deployment on this machine, with everything around it."""
 
-    def __init__(self, local: LocalAws, tracker: Tracker, stack: str = STACK) -> None:
+    def __init__(self, local: LocalAws, tracker: Tracker, beside: Neighbours, cut: Cut, stack: str = STACK) -> None:
         super().__init__(stack, (ROUTES, EXTRAS), local.client)
-        self.aws, self.tracker = local, tracker
+        self.aws, self.tracker, self._cut = local, tracker, cut
+        self.zendesk, self.forum, self.beside = beside.zendesk, beside.forum, beside
 
     @property
     def endpoint(self) -> str:
@@ -116,9 +126,23 @@ class RunningStack(Deployment):
         return deploy.describe(self.client("cloudformation"), EXTRAS).outputs["ListenerUrl"]
 
     @cached_property
+    def standby_topic(self) -> str:
+        """The topic in the other region, which is told when the first one cannot be."""
+        described = deploy.describe(self.aws.client("cloudformation", STANDBY_REGION), STANDBY)
+        return described.outputs["StandbyTopic"]
+
+    def cut_off(self, region: str, manner: Manner = Manner.SILENT) -> None:
+        """Have SNS in a region fail, as the functions see it."""
+        self._cut.off(region, manner)
+
+    def restore(self, region: str) -> None:
+        """Have it work again."""
+        self._cut.restore(region)
+
+    @cached_property
     def credentials(self) -> str:
         """The name of the secret with the tracker's login."""
-        return wanted_secrets(_ROUTES).systems[0]
+        return wanted_secrets(_ROUTES, "roundup").systems[0]
 
     @cached_property
     def tickets(self) -> Tickets:
@@ -134,6 +158,8 @@ class RunningStack(Deployment):
         if self.aws._process.poll() is not None:  # noqa: SLF001
             said = self.aws.log.read_text(encoding="utf-8", errors="replace").splitlines()[-10:]
             return "\n".join(["the local AWS ended by itself; the end of its log:", *said])
+        if gone := self.beside.alive():
+            return f"the local {gone} ended by itself; start again"
         return None if self.tracker.alive() else "the tracker ended by itself; start again"
 
     def particulars(self, kept: bool) -> state.Particulars:
@@ -206,10 +232,12 @@ class _Start:
 
     def __init__(self, home: Path, keep: bool, steps: Steps, exits: ExitStack) -> None:
         self._home, self._keep, self._steps, self._exits = home, keep, steps, exits
+        self._cut = Cut()
+        exits.callback(self._cut.stop)
 
     def run(self, environ: Mapping[str, str], parameters: Mapping[str, str]) -> RunningStack:
         before = offspring()
-        pool = ThreadPoolExecutor(4)
+        pool = ThreadPoolExecutor(5)
         futures: list[Future[Any]] = []
 
         def begin(work: Callable[[], Any]) -> Future[Any]:
@@ -220,9 +248,11 @@ class _Start:
             local = begin(partial(self._aws, environ))
             sam = begin(self._sam)
             tracker = begin(partial(self._tracker, local))
+            beside = begin(partial(self._beside, local))
             built = begin(partial(self._build, local, sam))
             first_failure(futures)
-            return self._deploy(local.result(), tracker.result(), built.result(), parameters)
+            stack = RunningStack(local.result(), tracker.result(), beside.result(), self._cut)
+            return self._deploy(stack, built.result(), parameters)
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -233,8 +263,10 @@ class _Start:
 
     def _aws(self, environ: Mapping[str, str]) -> LocalAws:
         with self._steps.step("local AWS (MiniStack, IAM enforced)"):
-            local = aws.start(self._home / "aws", keep=self._keep, environ=environ)
+            given = {"AWS_ENDPOINT_URL_SNS": self._cut.url, **environ}
+            local = aws.start(self._home / "aws", keep=self._keep, environ=given)
             self._exits.callback(local.stop)
+            self._cut.towards(int(local.endpoint.rpartition(":")[2]))
             return local
 
     def _sam(self) -> None:
@@ -249,6 +281,11 @@ class _Start:
             self._exits.callback(tracker.stop)
             return tracker
 
+    def _beside(self, local: Future[LocalAws]) -> Neighbours:
+        with self._steps.step("stand-ins: a Zendesk, and a forum that takes answers"):
+            client = local.result().client("secretsmanager")
+            return neighbours.start(self._home, partial(_ensure_secret, client), self._exits.callback)
+
     def _build(self, local: Future[LocalAws], sam: Future[None]) -> Path:
         sam.result()
         with self._steps.step("sam build"):
@@ -258,7 +295,7 @@ class _Start:
         """Random values under the names that the routes want, unless they are there; the tracker's password."""
         client, password = local.client("secretsmanager"), ""
         for template in (_ROUTES, _EXTRAS):
-            wanted = wanted_secrets(template)
+            wanted = wanted_secrets(template, "roundup")
             for name in wanted.sources:
                 _ensure_secret(client, name, secrets.token_urlsafe(32))
             for name in wanted.systems:
@@ -266,26 +303,36 @@ class _Start:
                 password = json.loads(_ensure_secret(client, name, json.dumps(login)))["password"]
         return password
 
-    def _deploy(self, local: LocalAws, tracker: Tracker, built: Path, parameters: Mapping[str, str]) -> RunningStack:
-        stack = RunningStack(local, tracker)
+    def _deploy(self, stack: RunningStack, built: Path, parameters: Mapping[str, str]) -> RunningStack:
+        local, tracker = stack.aws, stack.tracker
+        regions = {"TopicRegions": f"{local.region},{STANDBY_REGION}"}
         with self._steps.step(f"sam deploy: the machine, stack {STACK}"):
-            deploy.deploy_locally(local, built, STACK, parameters)
+            deploy.deploy_locally(local, built, STACK, regions | dict(parameters))
         given = {"Configure": stack.outputs["ConfigureArn"], "TrackerUrl": tracker.base_url, **FORUM}
+        given |= {**stack.beside.parameters, "FailOverAfter": FAIL_OVER_AFTER, "TrackerPoll": POLL}
+        with self._steps.step(f"a topic in another region, stack {STANDBY} in {STANDBY_REGION}"):
+            self._apply(local, STANDBY, _STANDBY, {}, STANDBY_REGION)
+            given["StandbyTopic"] = stack.standby_topic
         with self._steps.step(f"the administrators' routes, stack {ROUTES}"):
             self._apply(local, ROUTES, _ROUTES, given)
         with self._steps.step(f"a listener and a second forum, stack {EXTRAS}"):
             self._apply(local, EXTRAS, _EXTRAS, given)
             self._listen(stack)
+        square, desk = stack.source("Square"), stack.system_webhook("Zendesk")
+        stack.forum.deliver_to(square.url, stack.secret("Square"))
+        stack.zendesk.webhook(desk, stack.secret_text(token.verification_secret(neighbours.ZENDESK)))
         return stack
 
-    def _apply(self, local: LocalAws, name: str, template: Path, given: Mapping[str, str]) -> None:
+    def _apply(
+        self, local: LocalAws, name: str, template: Path, given: Mapping[str, str], region: str | None = None
+    ) -> None:
         text = template.read_text(encoding="utf-8")
         known = declared_parameters(template)
-        apply(local.client("cloudformation"), name, text, {key: given[key] for key in given if key in known})
+        apply(local.client("cloudformation", region), name, text, {key: given[key] for key in given if key in known})
 
     def _listen(self, stack: RunningStack) -> None:
         arn = deploy.describe(stack.client("cloudformation"), EXTRAS).outputs["ListenerArn"]
-        for topic in stack.topics():
+        for topic in (*stack.topics(), stack.standby_topic):
             stack.client("sns", topic.split(":")[3]).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
 

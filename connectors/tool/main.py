@@ -5,7 +5,10 @@ from __future__ import annotations
 import typer
 
 from connectors.tool.cases import case, cases
+from connectors.tool.doctor import doctor
 from connectors.tool.parse import parse
+from connectors.tool.reconcile import reconcile
+from connectors.tool.redrive import redrive
 from connectors.tool.run import run
 from connectors.tool.send import send
 from connectors.tool.up import up
@@ -18,5 +21,5 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for command in (up, run, send, parse, cases, case):
+for command in (up, run, send, parse, cases, case, doctor, redrive, reconcile):
     app.command()(command)

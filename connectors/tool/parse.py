@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def parse(
-    connector: Annotated[str, typer.Argument(help="The source's connector, for example discourse.")],
+    connector: Annotated[str, typer.Argument(help="The connector of a source or a system, for example discourse.")],
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Bodies as delivered; - is standard input.")],
     header: Annotated[
         list[str] | None,
@@ -79,12 +79,14 @@ def _read(name: str) -> Sample:
 def _receiver(connector: str, accounts: Sequence[str], authority: str | None) -> Receiver:
     import connectors
 
+    names = {**connectors.SOURCES, **connectors.SYSTEMS}
+    if connector not in names:
+        _stop(_unknown(connector, sorted(names)))
+    found: Any = connectors.source(connector) if connector in connectors.SOURCES else connectors.system(connector)
+    if not hasattr(found, "for_parse"):
+        _stop(f"{connector} sends no deliveries; what people do there is asked for")
     try:
-        found = connectors.source(connector)
-    except KeyError:
-        _stop(_unknown(connector, sorted(connectors.SOURCES)))
-    try:
-        return found.for_parse(accounts, authority)
+        return cast("Receiver", found.for_parse(accounts, authority))
     except ValueError as error:
         _stop(_sentence(error))
 

@@ -1,4 +1,4 @@
-"""`hailback run`: everything up, the samples delivered, each step shown as it happens, and a table at the end."""
+"""`hailback run`: everything up, the samples delivered, things broken, each step shown, and a table at the end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def run(
     ] = None,
     state: StateOption = None,
 ) -> None:
-    """Start everything, deliver the samples in events/, show what becomes of them; then stay up to be tried by hand."""
+    """Start everything, deliver the samples in events/, break things, show what becomes of it; then stay up to be tried
+    by hand."""
     from rich.console import Console
 
     begun = time.monotonic()
@@ -50,6 +51,7 @@ def _demonstrate(console: Console, stack: RunningStack, begun: float) -> dict[st
     from rich.markup import escape
 
     from connectors.tool.demo import Demo
+    from connectors.tool.story import Tale
     from connectors.tool.venvs import CHECKOUT
     from connectors.tool.verdict import Verdict, as_document
 
@@ -61,7 +63,10 @@ def _demonstrate(console: Console, stack: RunningStack, begun: float) -> dict[st
     demo = Demo(stack, CHECKOUT / "events", say)
     story = demo.play()
     verdict = Verdict(stack, demo, story)
-    document = as_document(verdict.rows(), verdict.checks(), time.monotonic() - begun)
+    rows, checks = verdict.rows(), verdict.checks()
+    console.print("\n[bold]The story: things break[/]")
+    steps = Tale(stack, say).play()
+    document = as_document(rows, checks, steps, time.monotonic() - begun)
     _show(console, document)
     return document
 
@@ -84,7 +89,10 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     for check in document["checks"]:
         mark = "[green]✓[/]" if check["ok"] else "[red]✗[/]"
         console.print(f"{mark} {check['name']} [dim]{escape(check['detail'])}[/]", highlight=False, soft_wrap=True)
-    failed = sum(not check["ok"] for check in document["checks"])
+    for step in document["story"]:
+        mark = "[green]✓[/]" if step["ok"] else "[red]✗[/]"
+        console.print(f"{mark} {step['name']} [dim]{escape(step['detail'])}[/]", highlight=False, soft_wrap=True)
+    failed = sum(not one["ok"] for one in (*document["checks"], *document["story"]))
     said = "[green]Everything really happened[/]" if not failed else f"[red]{failed} checks failed[/]"
     console.print(f"\n{said}, in {document['seconds']} s.", highlight=False)
 
@@ -107,6 +115,7 @@ def _invite(console: Console, stack: RunningStack) -> None:
     for line in (
         "hailback cases",
         "hailback case ID --text",
+        "hailback doctor",
         f"hailback send {name} {sample}            # the deleted post comes back",
         f"hailback send {name} {sample} --forge    # refused",
         f"curl -i -X POST -d '{{}}' {stack.webhook_url(name)}    # unsigned: refused",

@@ -29,7 +29,7 @@ def show_cases(found: Sequence[dict[str, Any]], state: str) -> None:
         table.add_column(name, overflow="fold", no_wrap=name == "case")
     for one in found:
         waits = "; ".join(f"{item['what']}: {item['why']}" for item in [*one["waiting"], *one["refused"]])
-        records = "\n".join(_record(record) for record in one["records"])
+        records = "\n".join(_record(record) + _standing(record) for record in one["records"])
         row = [one["id"], waits or "nothing", records or "none yet", one["conversation"], one["route"] or "none yet"]
         table.add_row(*(escape(cell) for cell in [*row, one["updated_at"]]), style="yellow" if waits else "")
     out.print(table, highlight=False)
@@ -41,16 +41,10 @@ def show_case(found: dict[str, Any]) -> None:
     plan = f"route {found['route']} of plan {found['plan_version']}" if found["route"] else "not routed yet"
     _say(out, f"[bold]{escape(found['id'])}[/]  {found['state']}, {escape(plan)}")
     _say(out, escape(f"{found['conversation']}, from source {found['source']}, opened {found['opened_at']}"))
-    _heading(out, "Waiting")
-    for one in found["waiting"]:
-        _say(out, f"  [yellow]{escape(one['what'])}[/]: {escape(one['why'])}; looked at again {one['next_at'] or '-'}")
-    for one in found["refused"]:
-        _say(out, f"  [red]{escape(one['what'])} was refused for good[/]: {escape(one['why'])}")
-    if not found["waiting"] and not found["refused"]:
-        _say(out, "  nothing; all that was planned is done")
-    _heading(out, "Records")
-    for one in found["records"]:
-        _say(out, escape(f"  {one['system']}: {_record(one)}" + ("" if one["live"] else " (not the live record)")))
+    _waiting(out, found)
+    _records(out, found)
+    _section(out, "Fail-over", [f"{one['at']}  {one['what']} {_detail(one['detail'])}" for one in found["detours"]])
+    _section(out, "Replies", [_reply(one) for one in found["replies"]])
     _heading(out, "Posts")
     for one in found["mentions"]:
         _post(out, one)
@@ -59,8 +53,40 @@ def show_case(found: dict[str, Any]) -> None:
         _effect(out, one)
     _heading(out, "Timeline")
     for one in found["timeline"]:
-        what = [one["what"], one["mention"] or "", *(f"{name}={value}" for name, value in one["detail"].items())]
+        what = [one["what"], one["mention"] or "", _detail(one["detail"])]
         _say(out, f"  {one['at']}  {escape(' '.join(part for part in what if part))}")
+
+
+def _waiting(out: Console, found: dict[str, Any]) -> None:
+    _heading(out, "Waiting")
+    for one in found["waiting"]:
+        _say(out, f"  [yellow]{escape(one['what'])}[/]: {escape(one['why'])}; looked at again {one['next_at'] or '-'}")
+    for one in found["refused"]:
+        _say(out, f"  [red]{escape(one['what'])} was refused for good[/]: {escape(one['why'])}")
+    if not found["waiting"] and not found["refused"]:
+        _say(out, "  nothing; all that was planned is done")
+
+
+def _records(out: Console, found: dict[str, Any]) -> None:
+    _heading(out, "Records")
+    _say(out, escape(f"  route: {', else '.join(found['systems']) or 'none yet'}"))
+    if len(found["engaged"]) > 1 or found["retired"]:
+        retired = f"; handed back by {', '.join(found['retired'])}" if found["retired"] else ""
+        _say(out, escape(f"  held by {' and '.join(found['engaged'])}{retired}"))
+    for one in found["records"]:
+        _say(out, escape(f"  {one['system']}: {_record(one)}{_standing(one)}"))
+
+
+def _section(out: Console, title: str, lines: Sequence[str]) -> None:
+    if lines:
+        _heading(out, title)
+    for line in lines:
+        _say(out, escape(f"  {line}"))
+
+
+def _reply(one: dict[str, Any]) -> str:
+    ends = one["url"] or one["error"] or ""
+    return f"{one['state']:<10} to {one['source']}  {one['done_at'] or ''}  {ends}".rstrip()
 
 
 def _post(out: Console, one: dict[str, Any]) -> None:
@@ -81,6 +107,19 @@ def _effect(out: Console, one: dict[str, Any]) -> None:
 
 def _record(one: dict[str, Any]) -> str:
     return f"{one['id']} {one['url'] or ''}".strip()
+
+
+def _standing(one: dict[str, Any]) -> str:
+    """What this record is to its case."""
+    if one["retired"]:
+        return " (handed back, closed)"
+    if one["provisional"] and not one["live"]:
+        return " (provisional: the first system may have one)"
+    return "" if one["live"] else " (not the live record)"
+
+
+def _detail(detail: dict[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in detail.items())
 
 
 def _heading(out: Console, text: str) -> None:

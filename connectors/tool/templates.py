@@ -26,14 +26,17 @@ def declared_parameters(template: Path) -> frozenset[str]:
     return frozenset(_read(template).get("Parameters") or {})
 
 
-def wanted_secrets(template: Path) -> WantedSecrets:
-    """What a template's `Secret` fields come to, with its parameters' defaults."""
+def wanted_secrets(template: Path, systems: str | None = None) -> WantedSecrets:
+    """What a template's `Secret` fields come to, with its parameters' defaults; of systems only those with the
+    connector `systems`, if one is named."""
     document = _read(template)
     defaults = {name: (one or {}).get("Default") for name, one in (document.get("Parameters") or {}).items()}
     found: dict[str, list[str]] = {"Custom::Source": [], "Custom::System": []}
     whole = {"Custom::Source": token.verification_secret, "Custom::System": token.credentials_secret}
     for resource in document["Resources"].values():
         kind = resource.get("Type")
+        if kind == "Custom::System" and systems not in {None, (resource.get("Properties") or {}).get("Connector")}:
+            continue
         if kind in found and (name := _value((resource.get("Properties") or {}).get("Secret"), defaults)):
             found[kind].append(whole[kind](name))
     return WantedSecrets(tuple(dict.fromkeys(found["Custom::Source"])), tuple(dict.fromkeys(found["Custom::System"])))

@@ -45,10 +45,12 @@ def managed(console: Console, keep: bool, given: Path | None) -> Iterator[Runnin
     from connectors.tool.aws import LocalAwsError
     from connectors.tool.deploy import DeployError
     from connectors.tool.deployment import DeploymentError
+    from connectors.tool.forum import ForumError
     from connectors.tool.local import running_stack
     from connectors.tool.roundup import RoundupError
     from connectors.tool.steps import Steps
     from connectors.tool.venvs import VenvError
+    from connectors.tool.zendesk import ZendeskError
 
     folder = state.folder(given)
     try:
@@ -67,6 +69,8 @@ def managed(console: Console, keep: bool, given: Path | None) -> Iterator[Runnin
         state.StateError,
         LocalAwsError,
         RoundupError,
+        ZendeskError,
+        ForumError,
         VenvError,
         DeployError,
         DeploymentError,
@@ -112,6 +116,8 @@ def show_addresses(console: Console, stack: RunningStack) -> None:
     rows = [(f"webhook of {name}", source.url) for name, source in stack.sources().items()]
     rows += [
         ("tracker", f"{stack.tracker.base_url}  (to change tickets: admin / {stack.tracker.admin_password})"),
+        ("Zendesk stand-in", stack.zendesk.base_url),
+        ("forum stand-in", stack.forum.base_url),
         ("local AWS", stack.endpoint),
         ("people are told", ", ".join(stack.topics())),
         ("which this hears", stack.listener),

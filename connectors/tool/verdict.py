@@ -14,6 +14,7 @@ from connectors.tool.foresee import Foreseen, Turn, posts, topics, words
 if TYPE_CHECKING:
     from connectors.tool.demo import Demo, Story
     from connectors.tool.local import RunningStack
+    from connectors.tool.story import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +190,14 @@ class Verdict:
         return Check("no dead letters", not dead, said or "all queues looked at")
 
 
-def as_document(rows: list[Row], checks: list[Check], seconds: float) -> dict[str, Any]:
+def as_document(rows: list[Row], checks: list[Check], steps: list[Step], seconds: float) -> dict[str, Any]:
     """What `--json` writes."""
     return {
-        "ok": all(check.ok for check in checks),
+        "ok": all([*(check.ok for check in checks), *(step.ok for step in steps)]),
         "seconds": round(seconds, 1),
         "posts": [asdict(row) for row in rows],
         "checks": [asdict(check) for check in checks],
+        "story": [asdict(step) for step in steps],
     }
 
 

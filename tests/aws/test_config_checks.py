@@ -82,3 +82,22 @@ def test_a_region_out_of_reach() -> None:
             raise ConnectTimeoutError(endpoint_url="https://sns.example")
 
     assert AwsLookups(None, lambda region: Silent()).topic(TOPIC) == (Sight.UNREACHABLE, None)  # type: ignore[arg-type,return-value]
+
+
+def test_a_region_out_of_reach_is_asked_once_for_all_its_topics() -> None:
+    asked: list[str] = []
+    now = [0.0]
+
+    class Silent:
+        def get_topic_attributes(self, TopicArn: str) -> Any:  # noqa: N803 - as boto3 has it
+            asked.append(TopicArn)
+            raise ConnectTimeoutError(endpoint_url="https://sns.example")
+
+    lookups = AwsLookups(None, lambda region: Silent(), lambda: now[0])  # type: ignore[arg-type,return-value]
+    for _ in range(3):
+        assert lookups.topic(TOPIC) == (Sight.UNREACHABLE, None)
+    lookups.topic(TOPIC.replace("eu-west-1", "us-east-1"))
+    assert len(asked) == 2, "once in each region"
+    now[0] = 16.0
+    lookups.topic(TOPIC)
+    assert len(asked) == 3

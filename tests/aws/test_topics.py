@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from botocore import exceptions
+from botocore.exceptions import ClientError
 
 from connectors.aws.topics import SnsTopics, translate
 from connectors.core.case import Case
 from connectors.core.compose import Post, notification
-from connectors.core.errors import MisconfiguredError, RejectedError, UnavailableError, UnknownOutcomeError
+from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError, UnknownOutcomeError
 from tests.faults import failure
 
 TOPIC = "arn:aws:sns:eu-central-1:000000000000:hailback-care"
@@ -82,3 +83,100 @@ def test_any_words_make_a_message_within_limits(words: str, monkeypatch: pytest.
     assert len(sent["Message"].encode()) <= 256 * 1024
     assert json.loads(json.loads(sent["Message"])["default"])["notification_id"] == "hailback-1"
     assert "route" not in sent["MessageAttributes"], "SNS takes no empty attribute"
+
+
+def inside() -> ClientError:
+    """SNS failed, and says nothing more."""
+    error = failure("publish", "InternalError")
+    error.response["ResponseMetadata"] = {"HTTPStatusCode": 500}  # type: ignore[typeddict-item]
+    return error
+
+
+class Sns:
+    """A client that answers as told, then well."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers, self.calls = list(answers), 0
+
+    def _next(self, well: dict[str, Any]) -> dict[str, Any]:
+        self.calls += 1
+        answer = self.answers.pop(0) if self.answers else well
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def publish(self, **_: Any) -> dict[str, Any]:
+        return self._next({"MessageId": "1"})
+
+    def get_topic_attributes(self, **_: Any) -> dict[str, Any]:
+        return self._next({"Attributes": {"SubscriptionsConfirmed": "1"}})
+
+
+def topics_on(sns: Sns, monkeypatch: pytest.MonkeyPatch, clock: list[float] | None = None) -> SnsTopics:
+    time = clock or [0.0]
+    topics = SnsTopics(clock=lambda: time[0], pause=lambda seconds: None)
+    monkeypatch.setattr(topics, "_client", lambda topic: sns)
+    return topics
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        failure("publish", "Throttled"),
+        inside(),
+        exceptions.ConnectionClosedError(**URL),
+    ],
+    ids=["throttled", "failed inside", "stale connection"],
+)
+def test_what_may_pass_is_tried_twice(passing: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    sns = Sns(passing)
+    assert topics_on(sns, monkeypatch).publish(TOPIC, "s", {"default": "x"}, {}) == "1"
+    assert sns.calls == 2
+    with pytest.raises((UnavailableError, UnknownOutcomeError)):
+        topics_on(Sns(passing, passing), monkeypatch).publish(TOPIC, "s", {"default": "x"}, {})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failure("publish", "NotFound"),
+        failure("publish", "AuthorizationError"),
+        exceptions.ReadTimeoutError(**URL),
+        exceptions.ConnectTimeoutError(**URL),
+        exceptions.EndpointConnectionError(**URL),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_will_not_pass_is_not_repeated(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    sns = Sns(error)
+    with pytest.raises(RemoteError):
+        topics_on(sns, monkeypatch).publish(TOPIC, "s", {"default": "x"}, {})
+    assert sns.calls == 1
+
+
+def test_the_real_client_does_not_repeat_either_and_gives_up_soon() -> None:
+    config = SnsTopics()._client(TOPIC).meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert (config.connect_timeout, config.read_timeout) == (1, 3)
+    assert SnsTopics()._client(TOPIC).meta.region_name == "eu-central-1"
+
+
+def test_whether_a_topic_is_heard_is_asked_once_in_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    sns = Sns({"Attributes": {"SubscriptionsConfirmed": "0"}})
+    topics = topics_on(sns, monkeypatch, clock)
+    assert [topics.heard(TOPIC) for _ in range(3)] == [False, False, False]
+    assert sns.calls == 1
+    clock[0] = 6.0
+    assert topics.heard(TOPIC) is True
+
+
+@pytest.mark.parametrize("trouble", [failure("get", "Throttling"), exceptions.ReadTimeoutError(**URL)])
+def test_where_sns_does_not_say_the_last_answer_holds(trouble: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    topics = topics_on(Sns({"Attributes": {"SubscriptionsConfirmed": "0"}}, trouble), monkeypatch, clock)
+    topics.heard(TOPIC)
+    clock[0] = 6.0
+    assert topics.heard(TOPIC) is False
+    assert topics_on(Sns(trouble), monkeypatch).heard(TOPIC) is None
+    assert topics_on(Sns({"Attributes": {}}), monkeypatch).heard(TOPIC) is None

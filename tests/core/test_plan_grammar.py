@@ -106,16 +106,45 @@ def test_a_second_route_is_refused() -> None:
     ]
 
 
-def test_several_systems_are_refused() -> None:
-    assert route(Case=["routes/A", "routes/B"]) == [
-        "Routes[0].Case: several systems are not built yet (2 are written). Keep one: Case: [!Ref YourSystem]."
+def read_route(**changes: Any) -> Any:
+    routes, findings = check_plan({"Routes": [{**ROUTE, **changes}]}, GRANTS)
+    assert findings == []
+    assert routes is not None
+    return routes[0]
+
+
+def test_a_case_may_have_stand_bys_and_so_may_whoever_is_told() -> None:
+    read = read_route(Case=["routes/A", "routes/B"], Notify=[TOPIC, TOPIC + "-2"])
+    assert (read.systems, read.topics) == (("routes/A", "routes/B"), (TOPIC, TOPIC + "-2"))
+
+
+def test_what_is_named_twice_is_refused() -> None:
+    assert route(Case=["routes/A", "routes/A"]) == ["Routes[0].Case[1]: 'routes/A' is named twice. Remove one of them."]
+    assert route(Case=[f"routes/A{n}" for n in range(6)]) == [
+        "Routes[0].Case: 6 are written, over the limit of 5. Keep the first few."
     ]
 
 
-def test_several_topics_are_refused() -> None:
-    assert route(Notify=[TOPIC, TOPIC + "-2"]) == [
-        "Routes[0].Notify: several topics are not built yet (2 are written). Keep one: Notify: [!Ref YourTopic]."
-    ]
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("2m", 120), ("1h", 3600), ("1d", 86400), ("1m30s", 90), ("0s", 0)]
+)
+def test_fail_over_after_is_a_length_of_time(text: object, seconds: float) -> None:
+    assert read_route(FailOverAfter=text).fail_over_after == seconds
+
+
+def test_fail_over_after_is_two_minutes_unless_written() -> None:
+    assert read_route().fail_over_after == 120
+
+
+@pytest.mark.parametrize("text", ["soon", "30", "-1s", "1.5m", "m", "true", ["2m"], "", "9" * 9])
+def test_what_is_no_length_of_time_is_refused(text: object) -> None:
+    (said,) = route(FailOverAfter=text)
+    assert said.startswith("Routes[0].FailOverAfter: ")
+    assert said.endswith(("Write a whole number with s, m, h or d, such as 90s or 2m.", "Write a time such as 90s."))
+
+
+def test_a_stand_by_after_more_than_a_day_is_refused() -> None:
+    assert route(FailOverAfter="25h") == ["Routes[0].FailOverAfter: '25h' is longer than a day. Write 1d or less."]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_a_post_becomes_a_mention() -> None:
         "metrics": {"reads": 4, "score": 0.2},
         "reply_capability": "allowed",
         "own": False,
+        "answer_key": None,
         "restored": False,
         "order": 900,
     }

@@ -20,11 +20,13 @@ pytestmark = pytest.mark.e2e
 
 ROLES = {
     "ReceiveRole": "inbox send, verification read, body keep",
-    "IngestRole": "inbox send, table, body read, text keep, text read, text remove",
-    "DispatchRole": "table, sync send, notify send",
+    "PollRole": "table, poll send, inbox send, credentials read, body keep",
+    "IngestRole": "inbox send, table, body keep, body read, text keep, text read, text remove",
+    "DispatchRole": "table, sync send, notify send, reply send",
     "SyncRole": "table, sync send, credentials read, text read",
-    "NotifyRole": "table, topic publish, text read",
-    "WakeRole": "table, due query, sync send, notify send",
+    "NotifyRole": "table, topic publish, topic describe, undelivered send, text read",
+    "ReplyRole": "table, reply send, credentials read, text read",
+    "WakeRole": "table, due query, sync send, notify send, reply send, poll send",
     "ConfigureRole": "table, secret describe, topic describe",
 }
 TABLE = {"table get", "table put", "table update", "table query", "table transaction"}
@@ -76,6 +78,9 @@ def deeds(local: LocalAws, stack: Stack) -> Iterator[dict[str, tuple[str, str, d
         "inbox send": send("Inbox"),
         "sync send": send("SyncQueue"),
         "notify send": send("NotifyQueue"),
+        "reply send": send("ReplyQueue"),
+        "poll send": send("PollQueue"),
+        "undelivered send": send("Undelivered"),
         "topic publish": ("sns", "publish", {"TopicArn": topic, "Message": "x"}),
         "foreign topic publish": ("sns", "publish", {"TopicArn": foreign, "Message": "x"}),
         "far topic publish": ("sns@us-east-1", "publish", {"TopicArn": far, "Message": "x"}),

@@ -53,6 +53,8 @@ def test_the_demo_really_happens_and_leaves_nothing(tmp_path: Path, hailback: li
     assert all(check["ok"] for check in found["checks"])
     assert len({post["ticket_url"] for post in found["posts"]}) == len({post["case"] for post in found["posts"]}) > 1
     assert all(post["seconds_to_ticket"] > 0 for post in found["posts"])
+    assert len(found["story"]) > 5
+    assert all(step["ok"] and step["detail"] for step in found["story"])
     assert list((tmp_path / "tmp").iterdir()) == []
     assert not (tmp_path / "state" / "stack.json").exists()
     assert offspring() - before == set()

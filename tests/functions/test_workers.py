@@ -17,6 +17,8 @@ import pytest
 import sync_record
 import wake_due
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.sns.models import sns_backends
 
 from connectors.aws import inbox
 from connectors.aws.blobs import Blobs
@@ -224,9 +226,9 @@ def test_what_the_stream_lost_the_sweep_dispatches(machine: Machine, monkeypatch
     machine.shop.take_in(said(2, topic=8))
     late(monkeypatch, machine, 120)
     found = wake_due.handler({}, Context())
-    assert found == {"events": 2, "effects": 0, "planned": 6}
+    assert found == {"events": 2, "effects": 0, "polls": 0, "planned": 6}
     assert len(machine.messages("sync")) == 2
-    assert wake_due.handler({}, Context()) == {"events": 0, "effects": 0, "planned": 0}
+    assert wake_due.handler({}, Context()) == {"events": 0, "effects": 0, "polls": 0, "planned": 0}
 
 
 def late(monkeypatch: pytest.MonkeyPatch, machine: Machine, seconds: float) -> None:
@@ -260,7 +262,8 @@ def test_something_due_that_cannot_be_read_does_not_stop_the_sweep(
     late(monkeypatch, machine, 120)
     assert wake_due.handler({}, Context())["planned"] == 3
     assert "could not be read" in machine.lines.getvalue()
-    assert wake_due.handler({}, Context()) == {"events": 0, "effects": 0, "planned": 0}, "its turn comes later"
+    idle = {"events": 0, "effects": 0, "polls": 0, "planned": 0}
+    assert wake_due.handler({}, Context()) == idle, "its turn comes later"
 
 
 def test_a_lost_wake_up_is_made_up_for_by_the_sweep(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +280,7 @@ def test_with_no_time_left_the_sweep_stops_and_what_is_due_stays_due(
 ) -> None:
     machine.shop.take_in(said())
     late(monkeypatch, machine, 120)
-    assert wake_due.handler({}, Context(seconds=5)) == {"events": 0, "effects": 0, "planned": 0}
+    assert wake_due.handler({}, Context(seconds=5)) == {"events": 0, "effects": 0, "polls": 0, "planned": 0}
     assert wake_due.handler({}, Context())["events"] == 1
 
 
@@ -328,6 +331,8 @@ def test_a_topic_is_told_once(machine: Machine) -> None:
     subscribed = machine.sqs.create_queue(QueueName="people")["QueueUrl"]
     arn = machine.sqs.get_queue_attributes(QueueUrl=subscribed, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    known = sns_backends[DEFAULT_ACCOUNT_ID][topic.split(":")[3]].topics[topic]
+    known.subscriptions_confimed = 1  # moto counts none
     plans = Plans()
     assert plans.plan is not None
     route = plans.plan.routes[0].model_copy(update={"topics": (topic,)})

@@ -49,3 +49,19 @@ def test_the_tracker_ends_with_a_parent_that_was_killed(python: Path, tmp_path):
     base_url = done.stdout.strip()
     assert base_url.startswith("http://127.0.0.1:")
     assert roundup.gone(base_url, within=10)
+
+
+def test_a_home_made_by_an_earlier_version_is_brought_up_to_date(python: Path, tmp_path):
+    home = tmp_path / "home"
+    roundup.start(python, home, 0, PASSWORD).stop()
+    schema = home / "schema.py"
+    now = schema.read_text()
+    then = "\n".join(line for line in now.splitlines() if "status_changed" not in line and "issue.audit" not in line)
+    schema.write_text(then.replace('    if "status" in newvalues', '    if False and "status" in newvalues'))
+    assert schema.read_text() != now
+    tracker = roundup.start(python, home, 0, PASSWORD)
+    try:
+        assert schema.read_text() == now
+        assert connect_to(tracker.base_url).poll("2026-01-02.03:04:05").events == []
+    finally:
+        tracker.stop()

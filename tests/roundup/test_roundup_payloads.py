@@ -142,6 +142,8 @@ def test_the_oldest_of_several_is_the_one():
     found = roundup.find("k")
     assert found is not None
     assert found.id == "issue9"
+    roundup, _ = connected(answer(200, {"data": {"collection": rows}}))
+    assert [one.id for one in roundup.find_all("k")] == ["issue9", "issue10"]
 
 
 def test_a_note_written_but_not_attached_is_unknown_so_that_nobody_writes_it_again():

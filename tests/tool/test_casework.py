@@ -102,7 +102,14 @@ def test_a_dossier_holds_words_only_on_request() -> None:
     assert WORDS not in str(found)
     assert found["waiting"] == []
     assert found["records"] == [
-        {"system": "routes/Tracker", "id": "issue1", "url": "http://tracker/issue1", "live": True}
+        {
+            "system": "routes/Tracker",
+            "id": "issue1",
+            "url": "http://tracker/issue1",
+            "live": True,
+            "provisional": False,
+            "retired": False,
+        }
     ]
     assert [one["id"] for one in found["mentions"]] == [POST]
     assert dossier(cases, case, with_text=True)["mentions"][0]["text"] == WORDS
@@ -130,3 +137,36 @@ def test_the_screen_shows_words_as_they_are(capsys: pytest.CaptureFixture[str]) 
     assert "Rejected: too long" in capsys.readouterr().out
     show_cases([], "closed")
     assert capsys.readouterr().out == "No case is closed.\n"
+
+
+def test_a_case_that_failed_over_says_who_holds_it_and_what_went_out(capsys: pytest.CaptureFixture[str]) -> None:
+    standby = "routes/Zendesk"
+    first = an_effect(
+        EffectKind.RECORD, EffectState.UNKNOWN, id="record#routes/Tracker", error="UnknownOutcome: no answer"
+    )
+    second = an_effect(EffectKind.RECORD, EffectState.DONE, id=f"record#{standby}", reference="7", provisional=True)
+    second = second.model_copy(update={"target": standby, "url": "https://acme.zendesk.com/agent/tickets/7"})
+    answer = an_effect(EffectKind.REPLY, EffectState.DONE, update="u", url="https://forum/t/1/3", done_at=NOW)
+    moved = CaseEvent(case="c", id="e", kind=Happening.FAILED_OVER, at=NOW, detail={"from": "routes/Tracker"})
+    case = a_case(systems=("routes/Tracker", standby), engaged=("routes/Tracker", standby))
+    cases: Any = FakeCases(case, effects=(first, second, answer), events=(moved,))
+    found = dossier(cases, case)
+    assert found["engaged"] == ["routes/Tracker", standby]
+    assert [(one["system"], one["provisional"]) for one in found["records"]] == [(standby, True)]
+    assert [one["url"] for one in found["replies"]] == ["https://forum/t/1/3"]
+    assert [one["what"] for one in found["detours"]] == ["failed over"]
+    show_case(found)
+    shown = capsys.readouterr().out
+    assert "held by routes/Tracker and routes/Zendesk" in shown
+    assert "provisional" in shown
+    assert "https://forum/t/1/3" in shown
+    back = a_case(systems=("routes/Tracker", standby), engaged=("routes/Tracker",), retired=(standby,))
+    cases = FakeCases(back, effects=(second,))
+    show_case(dossier(cases, back))
+    assert "(handed back, closed)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", list(EffectKind))
+def test_whatever_waits_has_a_name(kind: EffectKind) -> None:
+    (only,) = waiting(a_case(), [an_effect(kind, EffectState.PARKED)])
+    assert only["what"]

@@ -85,6 +85,7 @@ def _options() -> argparse.Namespace:
 def _make(home: Path) -> None:
     """A tracker home, all of it or none: it is made beside its place and moved there when complete."""
     if (home / CoreConfig.INI_FILE).is_file():
+        _add_to_schema(home)  # one made by an earlier version gets what that did not know
         return
     if home.exists() and any(home.iterdir()):
         sys.exit(f"{home} is neither empty nor a tracker home; choose another --home")
@@ -104,8 +105,7 @@ def _make(home: Path) -> None:
         "WEB_SECRET_KEY": secrets.token_urlsafe(32),
     }
     roundup.init.install(str(draft), str(template), settings=settings)
-    with (draft / "schema.py").open("a", encoding="utf-8") as schema:
-        schema.write("\n" + (HERE / "schema_additions.py").read_text(encoding="utf-8"))
+    _add_to_schema(draft)
     page = draft / "html" / "issue.item.html"
     before, mark, after = page.read_text(encoding="utf-8").partition('<tr tal:condition="context/is_edit_ok">')
     page.write_text(before + LINK_ROW + mark + after, encoding="utf-8")
@@ -118,6 +118,16 @@ def _make(home: Path) -> None:
     if home.exists():
         home.rmdir()
     draft.rename(home)
+
+
+def _add_to_schema(home: Path) -> None:
+    """Our part is the end of the tracker's own schema; Roundup makes the columns when it opens the tracker."""
+    additions = (HERE / "schema_additions.py").read_text(encoding="utf-8")
+    schema = home / "schema.py"
+    before = schema.read_text(encoding="utf-8")
+    after = before.partition(additions.splitlines()[0])[0].rstrip() + "\n\n" + additions
+    if after != before:
+        schema.write_text(after, encoding="utf-8")
 
 
 def _configure(home: Path, base_url: str) -> None:

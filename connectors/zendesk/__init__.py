@@ -1,0 +1,1 @@
+"""Zendesk Support, a ticketing system. README.md beside this file is for the administrators."""

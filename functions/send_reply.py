@@ -1,0 +1,94 @@
+"""Carries answers back to where customers asked: one wake-up, one case, one answer, once.
+
+A vendor's failure never leaves this function: the effect is parked with the time of the next try, or looked for before
+it is sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from connectors.aws import clients
+from connectors.aws.blobs import Blobs
+from connectors.aws.cases import Cases
+from connectors.aws.config import ConfigStore
+from connectors.aws.hold import hold
+from connectors.aws.ledger import TableLedger
+from connectors.aws.repliers import Repliers, StoredWords
+from connectors.aws.secrets import Credentials
+from connectors.aws.settings import Settings
+from connectors.aws.table import Table
+from connectors.aws.updates import Updates
+from connectors.core.carry import OutOfTimeError
+from connectors.core.reply import Answerer
+
+logger = Logger()
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
+
+
+@cache
+def _adapters() -> tuple[Settings, Cases, TableLedger, StoredWords, Repliers, Any]:
+    settings = Settings.read()
+    client = clients.make("dynamodb")
+    table = Table(client, settings.table)
+    blobs = Blobs(lambda: clients.make("s3"), settings.bucket)
+    cases = Cases(table, blobs)
+    repliers = Repliers(
+        ConfigStore(client, settings.table),
+        Credentials(clients.make("secretsmanager")),
+        allow_private=settings.allow_private,
+        call_seconds=settings.call_seconds,
+    )
+    words = StoredWords(cases, Updates(table, blobs, now=_now))
+    return settings, cases, TableLedger(table), words, repliers, clients.make("sqs")
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """A batch of wake-ups, `{"case": …, "effect": …}`, to the ids of those that failed."""
+    left = context.get_remaining_time_in_millis() / 1000
+    ends = time.monotonic() + left
+    settings, *_, sqs = _adapters()
+    hold(sqs, settings.reply_url, event["Records"], left)
+
+    def answer(record: SQSRecord) -> None:
+        wake_up = json.loads(record.body)
+        _answer(wake_up["case"], wake_up["effect"], ends)
+
+    return process_partial_response(event=event, record_handler=answer, processor=processor, context=context)
+
+
+def _answer(case_id: str, effect_id: str, ends: float) -> None:
+    settings, cases, ledger, words, repliers, sqs = _adapters()
+    case, planned = cases.case(case_id), ledger.effect(case_id, effect_id)
+    if case is None or planned is None:
+        logger.warning("woken for an answer that is not there", extra={"case": case_id, "effect": effect_id})
+        return
+    run = Answerer(
+        ledger,
+        words,
+        repliers.replier(planned.target, ends),
+        settings.pace,
+        now=_now,
+        remaining=lambda: ends - time.monotonic(),
+        need=min(settings.call_seconds, 5.0),
+    )
+    try:
+        effect = run.run(case, effect_id)
+    except OutOfTimeError:
+        sqs.send_message(QueueUrl=settings.reply_url, MessageBody=json.dumps({"case": case_id, "effect": effect_id}))
+        logger.info("out of time; woken again", extra={"case": case_id, "source": planned.target})
+        return
+    if effect is not None:
+        log = logger.info if effect.error is None else logger.warning
+        log("answered", extra={"case": case_id, "source": effect.target, "state": effect.state, "error": effect.error})
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
