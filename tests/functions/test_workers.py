@@ -360,7 +360,7 @@ def test_a_topic_that_is_gone_parks_the_notification(machine: Machine) -> None:
     assert after is not None
     assert after.state is EffectState.PARKED
     assert TOPIC in (after.error or "")
-    assert "an administrator has to act" in machine.lines.getvalue(), "which the alarm hears"
+    assert "a topic failed" in machine.lines.getvalue(), "which the alarm hears"
 
 
 def test_a_wake_up_for_a_case_that_is_not_there_is_done(machine: Machine) -> None:
