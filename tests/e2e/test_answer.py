@@ -20,6 +20,7 @@ from connectors.core.case import EffectKind, EffectState
 from connectors.core.models import Author, RecordUpdate
 from connectors.core.ports import Reference
 from connectors.tool.local import ROUTES, RunningStack
+from connectors.tool.story import sweeping
 from tests.e2e.wait import until
 from tests.roundup.tracker import connect_to
 
@@ -28,6 +29,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 PATIENCE = 60
 LONG = 200
 NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _sweeping(machine: RunningStack) -> Iterator[None]:
+    """Minutes pass in seconds."""
+    with sweeping(machine):
+        yield
 
 
 class Desk:
