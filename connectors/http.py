@@ -160,6 +160,7 @@ class HttpClient:
         except BaseException:
             connection.close()
             raise
+        connection.timeout = self.read  # which urllib3 sets on the socket before it reads an answer
         if connection.sock is not None:
             connection.sock.settimeout(self.read)
         return connection

@@ -30,7 +30,7 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two groups for `pytest -n 2 --dist loadgroup`: what runs on the deployed machine mostly waits, the rest counts."""
+    """Two groups for `pytest -n 2 --dist loadgroup`: what runs on the deployed machine waits, the rest counts."""
     for item in items:
         group = "e2e" if item.get_closest_marker("e2e") else "rest"
         item.add_marker(pytest.mark.xdist_group(group))

@@ -389,3 +389,18 @@ def _certificate(name: str, folder) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_side.load_cert_chain(both)
     return server_side, ssl.create_default_context(cadata=pem.decode())
+
+
+@pytest.mark.parametrize(("read", "answers"), [(0.2, False), (3.0, True)])
+def test_the_time_to_connect_does_not_bound_the_answer(serve, read, answers):
+    def late(connection: socket.socket, _: bytes) -> None:
+        time.sleep(0.8)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    server = serve(late)
+    client = HttpClient(allow_private=True, connect=0.5, read=read, total=5.0)
+    if answers:
+        assert client.request("GET", server.url).status == 200
+    else:
+        with pytest.raises(UnavailableError):
+            client.request("GET", server.url)
