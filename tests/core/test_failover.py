@@ -304,9 +304,14 @@ def test_without_a_stand_by_a_case_waits() -> None:
     begin(world)
     for _ in range(30):
         world.minute()
+    line = record(world, A)
+    assert line is not None
+    assert line.state is EffectState.PARKED
+    assert world.meta.engaged in {(), (A,)}
     world.desks[A].down = False
     world.settle()
     world.settled()
+    assert len(world.desks[A].records) == 1
 
 
 def test_a_duplicate_that_could_not_be_seen_stays_findable() -> None:
