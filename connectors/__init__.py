@@ -9,10 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from connectors.core.ports import Receiver, RecordSystem, Replier
+    from connectors.core.ports import Receiver, RecordSystem, Replier, SourcePoller
 
 SOURCES: dict[str, str] = {
     "discourse": "connectors.discourse.connector:Discourse",
+    "facebook": "connectors.facebook.connector:Facebook",
+    "x": "connectors.x.connector:X",
 }
 """Places where people talk."""
 
@@ -24,8 +26,17 @@ SYSTEMS: dict[str, str] = {
 
 REPLIERS: dict[str, str] = {
     "discourse": "connectors.discourse.replies:DiscourseReplier",
+    "facebook": "connectors.facebook.account:FacebookAccount",
+    "x": "connectors.x.account:XAccount",
 }
 """Places that take an answer."""
+
+POLLERS: dict[str, str] = {
+    "discourse": "connectors.discourse.polling:DiscoursePoller",
+    "facebook": "connectors.facebook.account:FacebookAccount",
+    "x": "connectors.x.account:XAccount",
+}
+"""Sources that are asked: alone, or beside their webhook to find what it missed."""
 
 
 def source(name: str) -> type[Receiver]:
@@ -49,6 +60,11 @@ def receiver(name: str) -> type[Receiver]:
 def replier(name: str) -> type[Replier]:
     """What answers at a source. Raises KeyError for one that takes no answers."""
     return cast("type[Replier]", _load(REPLIERS[name]))
+
+
+def poller(name: str) -> type[SourcePoller]:
+    """What asks a source. Raises KeyError for one that is never asked."""
+    return cast("type[SourcePoller]", _load(POLLERS[name]))
 
 
 def _load(target: str) -> object:

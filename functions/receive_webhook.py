@@ -74,5 +74,8 @@ def _response(answer: Answer) -> dict[str, Any]:
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     if answer.retry_after is not None:
         headers["retry-after"] = str(answer.retry_after)
+    if answer.body is not None:
+        headers["content-type"], body = answer.body
+        return {"statusCode": answer.status, "headers": headers, "body": body}
     name = "ok" if answer.status < 300 else "error"
     return {"statusCode": answer.status, "headers": headers, "body": json.dumps({name: answer.reason})}

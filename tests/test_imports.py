@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "connectors"
 FUNCTIONS = ROOT / "functions"
 AWS_SDK = {"boto3", "botocore"}
-NOT_VENDORS = {"core", "aws", "tool"}
+NOT_VENDORS = {"core", "aws", "tool", "understanding"}
 VENDORS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - NOT_VENDORS
 FUNCTION_MODULES = {path.stem for path in FUNCTIONS.glob("*.py")}
 

@@ -69,6 +69,7 @@ class UnbuiltReplier:
     """Answers every call with the reason why there is nobody to ask."""
 
     tier: ClassVar[Tier] = Tier.NONE
+    findable: ClassVar[bool] = True
     settle: ClassVar[float] = 0.0
     replier_credentials_model: ClassVar[type[BaseModel]] = BaseModel
 

@@ -1,6 +1,7 @@
 """Secrets Manager: what verifies deliveries, and what lets us call vendors. Values are never logged.
 
-A verification secret is one value, or JSON: `{"secrets": ["new", "old"]}` while a value is being replaced. Credentials
+A verification secret is one value, or JSON: `{"secrets": ["new", "old"]}` while a value is being replaced, with a
+`"verify_token"` beside it where a vendor's handshake says one. Credentials
 are JSON, in the shape that the connector's README gives. Imports no pydantic: `receive_webhook` uses this module.
 """
 
@@ -30,7 +31,12 @@ class VerificationSecrets:
 
     def __init__(self, client: SecretsManagerClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._client, self._clock = client, clock
-        self._known: dict[str, tuple[float, list[str]]] = {}
+        self._known: dict[str, tuple[float, list[str], str | None]] = {}
+
+    def verify_token(self, secret: str) -> str | None:
+        """The word of a handshake, as last read; None where there is none. Raises BusyError."""
+        self.verification(secret)
+        return self._known[secret][2]
 
     def verification(self, secret: str) -> list[str]:
         """The values in force; empty where the secret does not exist or holds none. Raises BusyError."""
@@ -46,17 +52,19 @@ class VerificationSecrets:
             return None
         return self._read(secret)[1]
 
-    def _read(self, secret: str) -> tuple[float, list[str]]:
+    def _read(self, secret: str) -> tuple[float, list[str], str | None]:
+        word = None
         try:
             answer = self._client.get_secret_value(SecretId=verification_secret(secret))
-            values = verification_values(answer.get("SecretString", ""))
+            text = answer.get("SecretString", "")
+            values, word = verification_values(text), verify_token(text)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _ABSENT:
                 raise BusyError("the secret cannot be read") from error
             values = []
         except BotoCoreError as error:
             raise BusyError("the secret cannot be read") from error
-        self._known[secret] = known = (self._clock(), values)
+        self._known[secret] = known = (self._clock(), values, word)
         return known
 
 
@@ -77,6 +85,16 @@ def verification_values(text: str) -> list[str]:
         case _:
             values = [text]
     return [value for value in values if isinstance(value, str) and value.strip()]
+
+
+def verify_token(text: str) -> str | None:
+    """The word of a handshake in a verification secret."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return None
+    word = document.get("verify_token") if isinstance(document, dict) else None
+    return word if isinstance(word, str) and word.strip() else None
 
 
 class Credentials:

@@ -14,7 +14,13 @@ Standard library only: `receive_webhook` imports it, and its cold start is bound
                                            "format": "iso8601" says, like 2026-01-02T03:04:05Z
       },
       "body": "json",                      what a body must be; "any" checks nothing
-      "keep": ["x-acme-event"]             headers that `parse` needs, lower case
+      "keep": ["x-acme-event"],            headers that `parse` needs, lower case
+      "challenge": {                       optional: the GET with which a vendor tries the address out
+        "query": "crc_token",              the parameter to answer; one of the two follows
+        "hmac": {"field": "response_token", "prefix": "sha256="},    JSON with its HMAC, by the first secret, base64
+        "echo": {"where": {"hub.mode": "subscribe"}, "token": "hub.verify_token"}    the value itself, as plain text,
+                                           if the token is the secret's "verify_token"
+      }
     }
 """
 
@@ -27,7 +33,7 @@ import hmac
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +45,7 @@ _UNIX = re.compile(r"[0-9]{1,11}", re.ASCII)
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
 )
+_ECHOED = re.compile(r"[\w.~+/=-]{1,512}", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 MAX_DEPTH = 64
 """Levels of nesting that a JSON body may have. Vendors use fewer than ten; deeper ones exhaust a parser's stack."""
@@ -106,6 +113,30 @@ def sign(door: Mapping[str, Any], body: bytes, secret: str, now: float | None = 
     coded = digest.hex() if rule["encoding"] == "hex" else base64.b64encode(digest).decode()
     headers[rule["headers"][0]] = rule.get("prefix", "") + coded
     return headers
+
+
+def challenge(
+    door: Mapping[str, Any], query: Mapping[str, str], secrets: Sequence[str], verify_token: str | None
+) -> tuple[str, str] | None:
+    """The answer to a vendor's handshake, as content type and body; None where there is none to give.
+
+    Fails closed: no rule, no value, no secret, a wrong token. What is echoed is what vendors send, and no markup."""
+    rule = door.get("challenge")
+    value = query.get(rule["query"]) if rule else None
+    if not rule or not value or len(value) > 512 or not value.isascii() or not value.isprintable():
+        return None
+    if hashed := rule.get("hmac"):
+        if not secrets:
+            return None
+        digest = hmac.new(secrets[0].encode("utf-8", "surrogatepass"), value.encode(), "sha256").digest()
+        answer = hashed.get("prefix", "") + base64.b64encode(digest).decode()
+        return "application/json", json.dumps({hashed["field"]: answer})
+    echo = rule["echo"]
+    given = query.get(echo["token"], "")
+    right = hmac.compare_digest(given.encode("utf-8", "surrogatepass"), (verify_token or "").encode("utf-8"))
+    if not (verify_token and right and all(query.get(name) == said for name, said in echo["where"].items())):
+        return None
+    return ("text/plain", value) if _ECHOED.fullmatch(value) else None
 
 
 def body_fault(door: Mapping[str, Any], body: bytes) -> str | None:

@@ -12,6 +12,8 @@ Messages name a system, a status and a remedy. They never carry a secret, a head
 
 from __future__ import annotations
 
+from connectors.core.health import TokenState
+
 
 class RemoteError(Exception):
     """A remote call did not succeed."""
@@ -40,7 +42,13 @@ class SpentPermitError(UnknownOutcomeError):
 
 
 class MisconfiguredError(RemoteError):
-    """Credentials, permissions or schema: an administrator has to act."""
+    """Credentials, permissions or schema: an administrator has to act.
+
+    `token` says what is wrong with the credentials, where the vendor's answer tells."""
+
+    def __init__(self, message: str, token: TokenState | None = None) -> None:
+        super().__init__(message)
+        self.token = token
 
 
 class RejectedError(RemoteError):

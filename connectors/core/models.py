@@ -40,9 +40,11 @@ class Mention(_Frozen):
     """One thing one person said at one source.
 
     `version` is one orderable integer: higher wins, equal is a duplicate. `parent_id` and `conversation_id` are the
-    vendor's own ids. `own` is True for a post by one of our accounts; `answer_key` is the key that it carries where it
-    is an answer that Hailback sent. `restored` marks a post that its source brought back after a deletion; `order` then
-    says which came last (see `Deletion.order`).
+    vendor's own ids. `kind` tells a post that opens a conversation from a reply (`parent_id`) and from one that quotes
+    another (`quoted_id`; a reply that also quotes is a reply); None where the channel has no such thing. `own` is True
+    for a post by one of our accounts; `answer_key` is the key that it carries where it is an answer that Hailback sent.
+    `restored` marks a post that its source brought back after a deletion; `order` then says which came last (see
+    `Deletion.order`).
     """
 
     type: Literal["mention"] = "mention"
@@ -51,6 +53,8 @@ class Mention(_Frozen):
     native_id: str
     conversation_id: str
     parent_id: str | None = None
+    kind: Literal["post", "reply", "quote"] | None = None
+    quoted_id: str | None = None
     version: int = 0
     author: Author | None = None
     title: str | None = None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol, Self
 
 from pydantic import BaseModel
 
 from connectors.core.delivery import Delivery
-from connectors.core.models import AnyEvent, Mention, RecordStatus
+from connectors.core.health import TokenHealth
+from connectors.core.models import AnyEvent, Deletion, Mention, RecordStatus
 
 
 class Receiver(Protocol):
@@ -26,7 +27,9 @@ class Receiver(Protocol):
         ...
 
     def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
-        """The events in one verified delivery, oldest first. Pure. Raises `PayloadError`."""
+        """The events in one verified delivery, oldest first. Pure. Raises `PayloadError`.
+
+        Also reads the vendor's own answers (a page of a poll, one post), for `hailback parse` and for the poller."""
         ...
 
 
@@ -105,11 +108,14 @@ class RecordSystem(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One poll's worth of events, and where the next one goes on. `again` is in seconds: when to come back."""
+    """One poll's worth of events, and where the next one goes on. `again` is in seconds: when to come back.
+
+    `spent` is what the calls cost, in the units of the connector's `prices.json`."""
 
     events: Sequence[AnyEvent]
     cursor: str
     again: float
+    spent: Mapping[str, int] = field(default_factory=dict)
 
 
 class Poller(Protocol):
@@ -121,15 +127,72 @@ class Poller(Protocol):
         ...
 
 
+class SourcePoller(Poller, Protocol):
+    """A source that is asked, alone or beside its webhook; registered in POLLERS and built as
+    `kind(settings, credentials, http)`. `credentials_model` is the shape of the secret `<Secret>/credentials`.
+
+    May also be a `Rechecker`, a `Checker` and a `Refresher`."""
+
+    settings_model: ClassVar[type[BaseModel]]
+    credentials_model: ClassVar[type[BaseModel]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rechecked:
+    """Which of the posts asked for are gone, and what asking cost."""
+
+    gone: Sequence[Deletion]
+    spent: Mapping[str, int] = field(default_factory=dict)
+
+
+class Rechecker(Protocol):
+    """A source that does not tell of removals; `sweep_privacy` asks it about each kept post once in `recheck_within`
+    seconds, at most `recheck_batch` in one call."""
+
+    recheck_within: ClassVar[int]
+    recheck_batch: ClassVar[int]
+
+    def recheck(self, native_ids: Sequence[str]) -> Rechecked:
+        """Which of these posts are gone, or no longer public. One that cannot be judged is not gone. Raises a
+        RemoteError."""
+        ...
+
+
+class Checker(Protocol):
+    """A place whose credentials can be tried out without an effect."""
+
+    def check(self) -> TokenHealth:
+        """How the credentials are. Never raises a RemoteError."""
+        ...
+
+
+class Refresher(Protocol):
+    """A place whose access token runs out and is renewed by us. The worker calls it alone (single-flight) and keeps
+    what comes back before anything else is done with it."""
+
+    def refresh_due(self, now: int) -> bool:
+        """Whether it is time to renew (`now` in milliseconds)."""
+        ...
+
+    def refresh(self, now: int) -> Mapping[str, object]:
+        """The new document of credentials, whole. Raises MisconfiguredError (with `token`) and UnavailableError."""
+        ...
+
+
 class Replier(Protocol):
-    """A source that takes an answer. Tiers as for records."""
+    """A source that takes an answer. Tiers as for records. `findable`: whether `find_reply` can tell that an answer is
+    not there; where it cannot, an answer of unknown outcome is held for a person and never sent again.
+
+    May have `units(mention, text)`: what an answer costs, in the units of the connector's `prices.json`."""
 
     tier: ClassVar[Tier]
+    findable: ClassVar[bool]
     settle: ClassVar[float]
     replier_credentials_model: ClassVar[type[BaseModel]]
 
     def reply(self, mention: Mention, text: str, key: str) -> Reference:
-        """Answer a mention in public, once; the answer's id and address. Raises a RemoteError."""
+        """Answer a mention in public, once; the answer's id and address. Raises a RemoteError; RejectedError with a
+        sentence for the agent where `mention.reply_capability` does not allow it."""
         ...
 
     def find_reply(self, mention: Mention, key: str) -> Reference | None:

@@ -34,6 +34,10 @@ class Secrets(Protocol):
         """The values re-read after a mismatch, None where that was done less than a minute ago."""
         ...
 
+    def verify_token(self, secret: str) -> str | None:
+        """The word that a vendor says in its handshake; None where there is none."""
+        ...
+
 
 class Inbox(Protocol):
     """Where deliveries wait. Raises BusyError."""
@@ -43,12 +47,14 @@ class Inbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer; `reason` goes to the vendor and to our log."""
+    """An HTTP answer; `reason` goes to the vendor and to our log. `body`, with its content type, is what a handshake
+    asks for instead."""
 
     status: int
     reason: str
     source: str | None = None
     retry_after: int | None = None
+    body: tuple[str, str] | None = None
 
 
 def receive(
@@ -65,6 +71,8 @@ def receive(
     address = token.read(salt, connector, name) if rules else None
     if rules is None or address is None:
         return Answer(404, "no such address")
+    if request.method == "GET" and "challenge" in rules:
+        return _handshake(rules, request, secrets, address)
     if request.method != "POST":
         return Answer(405, "deliver with POST", address.source)
     if len(request.body) > LARGEST:
@@ -78,6 +86,21 @@ def receive(
     except BusyError as error:
         return Answer(503, f"not taken: {error}; deliver again", address.source, retry_after=30)
     return Answer(200, "taken", address.source)
+
+
+def _handshake(rules: Mapping[str, Any], request: Request, secrets: Secrets, address: token.Address) -> Answer:
+    """The answer to a vendor that tries the address out."""
+    try:
+        values = secrets.verification(address.secret)
+        body = door.challenge(rules, request.query, values, secrets.verify_token(address.secret))
+        if body is None and secrets.verification_again(address.secret) is not None:
+            values = secrets.verification(address.secret)
+            body = door.challenge(rules, request.query, values, secrets.verify_token(address.secret))
+    except BusyError as error:
+        return Answer(503, f"not answered: {error}; try again", address.source, retry_after=30)
+    if body is None:
+        return Answer(403, "the handshake does not match", address.source)
+    return Answer(200, "handshake answered", address.source, body=body)
 
 
 def message(source: str, connector: str, headers: Mapping[str, str], body: bytes, now: int) -> dict[str, Any]:

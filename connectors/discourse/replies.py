@@ -42,6 +42,7 @@ class DiscourseReplier:
     settings_model: ClassVar[type[BaseModel]] = DiscourseSource
     replier_credentials_model: ClassVar[type[BaseModel]] = DiscourseCredentials
     tier: ClassVar[Tier] = Tier.NONE
+    findable: ClassVar[bool] = True
     settle: ClassVar[float] = 30.0
     """A request that nobody waits for any more may still become a post; Discourse ends one after half a minute."""
 
