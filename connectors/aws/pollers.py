@@ -1,0 +1,101 @@
+"""Sources that are asked, ready to be called. As in `repliers`: one that cannot be built answers with the reason."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar, NoReturn
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ValidationError
+
+import connectors
+from connectors.aws.config import ConfigStore
+from connectors.aws.secrets import Credentials
+from connectors.core.errors import MisconfiguredError, RemoteError
+from connectors.core.plan import SourceConfig
+from connectors.core.ports import SourcePoller
+from connectors.http import HttpClient
+
+_MARGIN = 2.0
+
+
+class Pollers:
+    """Builds connectors. `call_seconds` bounds one HTTP request; none outlives the worker."""
+
+    def __init__(
+        self, config: ConfigStore, credentials: Credentials, *, allow_private: bool, call_seconds: float
+    ) -> None:
+        self._config, self._credentials = config, credentials
+        self._allow_private, self._call_seconds = allow_private, call_seconds
+
+    def poller(self, source: str, ends: float) -> SourcePoller:
+        """What asks a source, as configured now. `ends`: when this worker's time is up, monotonic."""
+        try:
+            return self.build(source, ends)
+        except RemoteError as error:
+            return UnbuiltPoller(error)
+
+    def build(self, source: str, ends: float) -> SourcePoller:
+        """As `poller`. Raises MisconfiguredError and UnavailableError where it cannot be built."""
+        found = self._config.source(source)
+        if found is None:
+            raise MisconfiguredError(f"the source {source} is not deployed")
+        kind = _kind(found)
+        document = self._document(kind, found)
+        try:
+            settings = kind.settings_model.model_validate(found.settings)
+            credentials = kind.credentials_model.model_validate(document)
+        except ValidationError as error:
+            fields = ", ".join(sorted({".".join(map(str, fault["loc"])) for fault in error.errors()}))
+            secret = error.title == kind.credentials_model.__name__
+            where = f"{found.secret}/credentials" if secret else found.id
+            self._credentials.forget(found.secret)
+            raise MisconfiguredError(f"{where}: {fields} missing or wrong; see the connector's README") from None
+        left = max(1.0, ends - time.monotonic() - _MARGIN)
+        client = HttpClient(
+            allow_private=self._allow_private, total=min(self._call_seconds, left), until=ends - _MARGIN
+        )
+        poller: SourcePoller = kind(settings, credentials, client)
+        return poller
+
+    def _document(self, kind: Any, source: SourceConfig) -> dict[str, Any]:
+        """The credentials. Where a place may be asked without any, a secret that is not there is none."""
+        try:
+            return self._credentials.credentials(source.secret)
+        except MisconfiguredError as error:
+            if not needs_credentials(kind) and _absent(error):
+                return {}
+            raise
+
+
+def needs_credentials(kind: Any) -> bool:
+    """Whether a poller cannot do without credentials: its `credentials_model` has a field that must be there."""
+    return any(field.is_required() for field in kind.credentials_model.model_fields.values())
+
+
+def _kind(source: SourceConfig) -> Any:
+    try:
+        return connectors.poller(source.connector)
+    except KeyError:
+        raise MisconfiguredError(f"{source.id}: {source.connector} is a source that cannot be asked") from None
+
+
+def _absent(error: MisconfiguredError) -> bool:
+    """Whether the secret does not exist; one that may not be read is another matter."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+class UnbuiltPoller:
+    """Answers every call with the reason why there is nobody to ask."""
+
+    settings_model: ClassVar[type[BaseModel]] = BaseModel
+    credentials_model: ClassVar[type[BaseModel]] = BaseModel
+
+    def __init__(self, reason: RemoteError) -> None:
+        self.reason = reason
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise self.reason
+
+    poll = recheck = refresh = _refuse
