@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from connectors.aws.cursors import begin_action
+from connectors.aws.health import register_action
 from connectors.aws.table import SCHEMA, Item, Table, pack
 from connectors.core.errors import ConflictError
 from connectors.core.plan import Plan, SourceConfig, SystemConfig, canonical
@@ -162,6 +163,8 @@ class ConfigStore:
         ]
         if change.poll is not None and change.config is not None:
             actions.append(begin_action(self._table, change.config.id, change.poll, int(time.time() * 1000)))
+        if isinstance(change.config, SourceConfig):
+            actions.append(register_action(self._table, change.config.id))
         self._table.transact(actions)
         self._pointers.clear()
 

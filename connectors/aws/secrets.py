@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _FRESH = 300.0
 _AGAIN = 60.0
+STAGED = "HAILBACK_STAGED"
+"""The label of a version that was only written to see whether it can be."""
 _ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
 
 
@@ -127,6 +129,31 @@ class Credentials:
             raise MisconfiguredError(f"the secret {name} is not a JSON object")
         self._known[secret] = (self._clock(), document)
         return document
+
+    def stage(self, secret: str, document: Mapping[str, object], request: str) -> None:
+        """Write a document beside the one in force, under a label of its own: whoever can do this can also replace it.
+        Raises MisconfiguredError and UnavailableError."""
+        self._write(secret, document, request, VersionStages=[STAGED])
+
+    def replace(self, secret: str, document: Mapping[str, object], request: str) -> None:
+        """Put a document in force. `request` (32 to 64 characters) names this write: repeating it is harmless. Raises
+        MisconfiguredError and UnavailableError."""
+        self._write(secret, document, request)
+        self._known[secret] = (self._clock(), dict(document))
+
+    def _write(self, secret: str, document: Mapping[str, object], request: str, **more: Any) -> None:
+        name = credentials_secret(secret)
+        try:
+            self._client.put_secret_value(
+                SecretId=name, SecretString=json.dumps(document), ClientRequestToken=request, **more
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _ABSENT or "AccessDenied" in code:
+                raise MisconfiguredError(f"the secret {name} cannot be written: {code}") from error
+            raise UnavailableError(f"the secret {name} cannot be written now: {code}") from error
+        except BotoCoreError as error:
+            raise UnavailableError(f"the secret {name} cannot be written now") from error
 
     def forget(self, secret: str) -> None:
         """Read it anew next time: the vendor refused what we had."""

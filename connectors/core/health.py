@@ -1,8 +1,13 @@
-"""How the credentials of a place are, as far as its own answers tell. Pure."""
+"""How the credentials of a place are, as far as its own answers tell. Pure.
+
+Each use of them (polling, answering, a trial …) is evidence of its own: a poll that works says nothing about the right
+to answer. The state of a place is the worst that any use last met.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -19,6 +24,20 @@ class TokenState(StrEnum):
     """The vendor did not answer, or not usably: says nothing about the token."""
 
 
+_WORST_FIRST = (
+    TokenState.REVOKED,
+    TokenState.EXPIRED,
+    TokenState.SCOPE_MISSING,
+    TokenState.EXPIRING,
+    TokenState.LIMITED,
+    TokenState.TRANSIENT,
+    TokenState.OK,
+)
+_PASSING = frozenset({TokenState.LIMITED, TokenState.TRANSIENT})
+_LASTING = frozenset({TokenState.REVOKED, TokenState.EXPIRED, TokenState.SCOPE_MISSING, TokenState.EXPIRING})
+_RENEWABLE = frozenset({TokenState.EXPIRING, TokenState.EXPIRED})
+
+
 @dataclass(frozen=True, slots=True)
 class TokenHealth:
     """`until` in milliseconds: when an expiring token ends, or a limit does. `detail`: one sentence, no secrets."""
@@ -26,3 +45,78 @@ class TokenHealth:
     state: TokenState
     detail: str = ""
     until: int | None = None
+
+
+class Use(StrEnum):
+    """What credentials were used for when something was seen of them."""
+
+    POLL = "poll"
+    RECHECK = "recheck"
+    REPLY = "reply"
+    CHECK = "check"
+    RENEWAL = "renewal"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a use last told, and since when that is so (milliseconds)."""
+
+    health: TokenHealth
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """All that is known of the credentials of one place. `checked_at`: when they were last tried out (milliseconds).
+
+    `unusable`: why nothing can be called with them at all, such as a secret of the wrong shape."""
+
+    source: str
+    uses: Mapping[Use, Seen] = field(default_factory=dict)
+    checked_at: int = 0
+    unusable: str | None = None
+
+    def after(self, use: Use, seen: TokenHealth, now: int) -> Health:
+        """What is known once `use` met `seen`; the very same where that is no news.
+
+        An outage or a limit never hides what is known to be wrong: only a call that worked, or another verdict, does.
+        """
+        known = self.uses.get(use)
+        if known is not None:
+            if seen.state in _PASSING and known.health.state in _LASTING:
+                return self
+            if known.health == seen:
+                return self
+            if known.health.state is seen.state and known.health.until == seen.until:
+                return replace(self, uses={**self.uses, use: Seen(seen, known.since)})
+        return replace(self, uses={**self.uses, use: Seen(seen, now)})
+
+    def worst(self, now: int) -> tuple[Use, Seen] | None:
+        """The worst that any use last met; None where nothing is known yet."""
+        found = [(use, Seen(current(seen.health, now), seen.since)) for use, seen in self.uses.items()]
+        return min(found, key=lambda one: _WORST_FIRST.index(one[1].health.state), default=None)
+
+
+def current(seen: TokenHealth, now: int) -> TokenHealth:
+    """What was seen, now: a limit is over after its time, and so is a token that was expiring."""
+    if seen.until is None or seen.until > now:
+        return seen
+    if seen.state is TokenState.LIMITED:
+        return replace(seen, state=TokenState.OK)
+    return replace(seen, state=TokenState.EXPIRED) if seen.state is TokenState.EXPIRING else seen
+
+
+def needs_people(use: Use, seen: TokenHealth, *, renewable: bool) -> bool:
+    """Whether an administrator has to act. What Hailback renews by itself needs nobody, unless renewing failed."""
+    if seen.state not in _LASTING:
+        return False
+    return use is Use.RENEWAL or not (renewable and seen.state in _RENEWABLE)
+
+
+REMEDY: dict[TokenState, str] = {
+    TokenState.EXPIRING: "renew the credentials before then",
+    TokenState.EXPIRED: "renew the credentials",
+    TokenState.REVOKED: "grant access anew and put the new credentials into the secret",
+    TokenState.SCOPE_MISSING: "grant the missing permission; the connector's README lists them",
+}
+"""What an administrator does about a state, in words."""
