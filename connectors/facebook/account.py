@@ -1,0 +1,240 @@
+"""The Page as an account: asked for what its webhook may have missed, answered from, and its token tried out.
+
+A poll is one step of a sweep over the latest posts, their newest comments, and the posts that tag the Page. Facebook
+drops a delivery after 36 hours and keeps no history, so this is the only way to see what was lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from pydantic import BaseModel
+
+from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError, UnknownOutcomeError
+from connectors.core.health import TokenHealth, TokenState
+from connectors.core.models import AnyEvent, Mention
+from connectors.core.ports import Page, Reference, Tier
+from connectors.facebook import answers, values
+from connectors.facebook.graph import Answer, GoneError, Graph, LimitedError
+from connectors.facebook.payloads import Whose
+from connectors.facebook.settings import FacebookCredentials, FacebookSource
+from connectors.facebook.sweep import Place, Task, following, reaches_back
+from connectors.http import HttpClient
+
+if TYPE_CHECKING:
+    from connectors.core.ports import Checker, Replier, SourcePoller
+
+CALLS = 5
+"""Requests in one poll, at most."""
+AGAIN = 300.0
+"""Seconds between two sweeps, unless the administrator says otherwise."""
+MORE = 5.0
+"""Seconds between two steps of one sweep."""
+OVERLAP = 900
+"""Seconds that a sweep reaches back behind the start of the one before it."""
+POSTS = 25
+PAGES = 4
+"""Pages of posts in a sweep: comments under the latest hundred posts are seen."""
+DEEPEST = 50
+"""Pages of any one list in a sweep."""
+SOON_OVER = 7 * 86_400
+"""Seconds before its end from which on a token counts as expiring."""
+RIGHTS = ("pages_read_engagement", "pages_read_user_content", "pages_manage_engagement")
+_COMMENT = "id,message,created_time,from,permalink_url,parent{id},like_count,comment_count"
+_POST = "id,message,created_time,updated_time,from,permalink_url,shares"
+_NESTED = f"comments.filter(stream).order(reverse_chronological).limit({POSTS}){{{_COMMENT}}}"
+
+
+class FacebookAccount:
+    """One Page; satisfies `SourcePoller`, `Replier` and `Checker`. `clock` gives unix seconds.
+
+    An answer carries no mark that readers would not see, and a look-up knows no words to look for. So an answer of
+    unknown outcome cannot be found: a person has to look.
+    """
+
+    settings_model: ClassVar[type[BaseModel]] = FacebookSource
+    credentials_model: ClassVar[type[BaseModel]] = FacebookCredentials
+    replier_credentials_model: ClassVar[type[BaseModel]] = FacebookCredentials
+    tier: ClassVar[Tier] = Tier.NONE
+    findable: ClassVar[bool] = False
+    settle: ClassVar[float] = 30.0
+
+    def __init__(
+        self,
+        settings: FacebookSource,
+        credentials: FacebookCredentials,
+        http: HttpClient,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._page, self._credentials, self._clock = settings.page, credentials, clock
+        self._whose = Whose(frozenset(settings.account), configured=True)
+        self._graph = Graph(settings, credentials, http)
+
+    def poll(self, cursor: str | None) -> Page:
+        """The next step of a sweep. Nothing is asked the first time, nor while a limit is nearly used up."""
+        now = self._now()
+        place = Place.read(cursor)
+        if place is None:
+            return Page([], Place(since=now).written(), AGAIN)
+        if now < place.rest:
+            return Page([], place.written(), (place.rest - now) / 1000)
+        if not place.todo:
+            place = replace(place, begun=now, todo=(Task("feed"), Task("tagged")))
+        events, place = self._step(place, now)
+        if not place.todo:
+            place = replace(place, since=place.begun, begun=0)
+        again = max(place.rest - now, 0) / 1000 or (MORE if place.todo else AGAIN)
+        return Page(sorted(events, key=_when), place.written(), again)
+
+    def _step(self, place: Place, now: int) -> tuple[list[AnyEvent], Place]:
+        """Up to `CALLS` requests. What breaks off after the first is left for the next poll, which then raises it."""
+        events: list[AnyEvent] = []
+        since = place.since - OVERLAP * 1000
+        for number in range(CALLS):
+            if not place.todo:
+                break
+            try:
+                found, place, rest = self._do(place, since, now)
+            except RemoteError:
+                if number == 0:
+                    raise
+                break
+            events += found
+            if rest:
+                place = replace(place, rest=now + int(rest * 1000))
+                break
+        return events, place
+
+    def _do(self, place: Place, since: int, now: int) -> tuple[list[AnyEvent], Place, float]:
+        task, *rest = place.todo
+        try:
+            answer = self._ask(task)
+        except (GoneError, MisconfiguredError) as error:
+            if not _skippable(task, error):
+                raise
+            return [], replace(place, todo=tuple(rest)), 0.0
+        if task.what == "comments":
+            found: list[Any] = answers.comments(answer.body, task.post, self._whose, now)
+        else:
+            found = answers.posts(answer.body, self._whose, now)
+        more = (*rest, *_more(task, answer.body, since))
+        return [one for one in found if _since(one, since)], replace(place, todo=more), answer.usage.rest
+
+    def _ask(self, task: Task) -> Answer:
+        if task.what == "comments":
+            wanted = {"fields": _COMMENT, "filter": "stream", "order": "reverse_chronological", "limit": "100"}
+            return self._graph.get(f"{task.post}/comments", wanted | dict(task.after))
+        fields = f"{_POST},{_NESTED}" if task.what == "feed" else f"{_POST},tagged_time"
+        try:
+            wanted = {"fields": fields, "limit": str(POSTS)}
+            return self._graph.get(f"{self._page}/{task.what}", wanted | dict(task.after))
+        except GoneError as error:
+            raise MisconfiguredError(f"{error}; check Account and the token", token=TokenState.SCOPE_MISSING) from None
+
+    def reply(self, mention: Mention, text: str, key: str) -> Reference:  # noqa: ARG002
+        """Comment under the post or the comment, as the Page."""
+        target = values.identifier(mention.native_id)
+        if mention.reply_capability != "allowed" or target is None:
+            raise RejectedError("this post is on a Page that this source has no token for; answer it there")
+        answer = self._graph.post(f"{target}/comments", {"message": values.clean(text), "fields": "id,permalink_url"})
+        native = values.identifier(answer.body.get("id"))
+        if native is None:
+            raise UnknownOutcomeError("Facebook took an answer without saying which comment it became")
+        url = values.permalink(answer.body.get("permalink_url")) or values.link(mention.conversation_id, native)
+        return Reference(native, url or f"https://www.facebook.com/{native}")
+
+    def find_reply(self, mention: Mention, key: str) -> NoReturn:  # noqa: ARG002
+        """Not possible (see the class): always raises UnknownOutcomeError."""
+        raise UnknownOutcomeError("an answer at Facebook carries no key; look under the post whether it is there")
+
+    def check(self) -> TokenHealth:
+        """Whose token it is and, where the secret holds the app's credentials, what it may do and until when."""
+        try:
+            given = values.identifier(self._graph.get("me", {"fields": "id"}).body.get("id"))
+            if given != self._page:
+                detail = (
+                    f"the token is for {given or 'nobody'}, not for the Page {self._page}; take the Page's own token"
+                )
+                return TokenHealth(TokenState.SCOPE_MISSING, detail)
+            return self._rights()
+        except LimitedError as error:
+            return TokenHealth(TokenState.LIMITED, f"{error}", self._now() + int((error.retry_after or 0) * 1000))
+        except MisconfiguredError as error:
+            return TokenHealth(error.token or TokenState.SCOPE_MISSING, f"{error}")
+        except RemoteError as error:
+            return TokenHealth(TokenState.TRANSIENT, f"{error}")
+
+    def _rights(self) -> TokenHealth:
+        """https://developers.facebook.com/docs/graph-api/reference/debug_token"""
+        app, secret = self._credentials.app_id, self._credentials.app_secret
+        if app is None or secret is None:
+            return TokenHealth(TokenState.OK, "its permissions and its end are not known without app_id and app_secret")
+        asking = {"access_token": f"{app}|{secret.get_secret_value()}"}
+        token = self._credentials.page_access_token.get_secret_value()
+        told = self._graph.get("debug_token", {"input_token": token}, asking).body.get("data")
+        if not isinstance(told, dict):
+            raise UnavailableError("Facebook does not say what the token may do")
+        return self._judged(told)
+
+    def _judged(self, told: Mapping[str, Any]) -> TokenHealth:
+        if told.get("is_valid") is not True:
+            fault = told.get("error")
+            ended = isinstance(fault, dict) and fault.get("subcode") == 463
+            return TokenHealth(TokenState.EXPIRED if ended else TokenState.REVOKED, "Facebook says it is not valid")
+        scopes = told.get("scopes")
+        missing = [right for right in RIGHTS if isinstance(scopes, list) and right not in scopes]
+        if missing:
+            return TokenHealth(TokenState.SCOPE_MISSING, f"the token lacks {', '.join(missing)}")
+        # 0 means never; after `data_access_expires_at` people's posts can no longer be read with it.
+        ends = [values.milliseconds(told.get(name)) for name in ("expires_at", "data_access_expires_at")]
+        until = min((end for end in ends if end is not None), default=None)
+        if until is None or until - self._now() > SOON_OVER * 1000:
+            return TokenHealth(TokenState.OK, until=until)
+        if until <= self._now():
+            return TokenHealth(TokenState.EXPIRED, "its time is over; take a new one", until)
+        return TokenHealth(TokenState.EXPIRING, "take a new one before it ends", until)
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _more(task: Task, body: Mapping[str, Any], since: int) -> list[Task]:
+    """What follows from a page: the next one, and the comments of posts that have more new ones than came along."""
+    found: list[Task] = []
+    for post in body["data"] if task.what == "feed" and isinstance(body.get("data"), list) else []:
+        beneath = post.get("comments") if isinstance(post, dict) else None
+        native = values.identifier(post.get("id")) if isinstance(beneath, dict) else None
+        if native and isinstance(beneath, dict) and reaches_back(beneath, since):
+            found.append(Task("comments", native, following(beneath)))
+    new = task.number + 1 < PAGES and following(body) if task.what == "feed" else reaches_back(body, since)
+    if new and task.number + 1 < DEEPEST:
+        found.append(replace(task, after=following(body), number=task.number + 1))
+    return found
+
+
+def _skippable(task: Task, error: RemoteError) -> bool:
+    """A post may vanish while we sweep; and the posts that tag the Page are a right of their own."""
+    if task.what == "comments":
+        return isinstance(error, GoneError)
+    return task.what == "tagged" and isinstance(error, MisconfiguredError) and error.token is TokenState.SCOPE_MISSING
+
+
+def _since(event: AnyEvent, since: int) -> bool:
+    """Whether it was said in this window. One that does not say when is told again: it is known by its id."""
+    at = event.created_at if isinstance(event, Mention) else None
+    return isinstance(event, Mention) and (at is None or at.timestamp() * 1000 >= since)
+
+
+def _when(event: AnyEvent) -> datetime:
+    at = event.created_at if isinstance(event, Mention) else None
+    return at or datetime.min.replace(tzinfo=UTC)
+
+
+if TYPE_CHECKING:
+    _POLLS: type[SourcePoller] = FacebookAccount
+    _ANSWERS: type[Replier] = FacebookAccount
+    _CHECKED: type[Checker] = FacebookAccount
