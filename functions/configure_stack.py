@@ -21,6 +21,7 @@ from connectors.addresses import RefusedError, check
 from connectors.aws.cloudformation import answer, read_request, send
 from connectors.aws.config import ConfigStore
 from connectors.aws.config_checks import AwsLookups
+from connectors.aws.pollers import needs_credentials
 from connectors.core import door
 from connectors.core.plan_configure import Machine, configure
 from connectors.core.plan_grammar import Catalogue, Grants
@@ -95,7 +96,13 @@ def _machine() -> Machine:
     return Machine(
         store=ConfigStore(boto3.client("dynamodb", config=quick), os.environ["TABLE_NAME"]),
         lookups=AwsLookups(boto3.client("secretsmanager", config=quick), sns),
-        sources=Catalogue(tuple(connectors.SOURCES), lambda name: connectors.source(name).settings_model),
+        sources=Catalogue(
+            tuple(connectors.SOURCES),
+            lambda name: connectors.source(name).settings_model,
+            polls=lambda name: name in connectors.POLLERS,
+            pushes=lambda name: door.load(name) is not None,
+            asks_as_somebody=lambda name: needs_credentials(connectors.poller(name)),
+        ),
         systems=Catalogue(
             tuple(connectors.SYSTEMS),
             lambda name: connectors.system(name).settings_model,

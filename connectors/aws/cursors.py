@@ -1,4 +1,7 @@
-"""How far each polled place was read, and when it is asked again: `CURSOR#<id>` in the table and in the *due* index."""
+"""How far each polled place was read, and when it is asked again: `CURSOR#<id>` in the table and in the *due* index.
+
+Of a source that also pushes, the same item says since when it was heard by webhook, and what the webhook missed.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,13 @@ def cursor_key(name: str) -> tuple[str, str]:
 
 
 def begin_action(table: Table, name: str, every: float, now: int) -> Item:
-    """A place that is polled from now on, as part of the transaction that deploys it. What was read stays read."""
+    """A place that is polled from now on, as part of the transaction that deploys it. What was read stays read.
+
+    Whoever polls it at this moment loses it (`attempt`): what was decided by the old deployment must not outlast it."""
     action: dict[str, Any] = table.update_action(
         *cursor_key(name),
         "SET id = :id, #type = :type, #schema = :schema, #every = :every, due_shard = :shard, due_at = :now, "
-        "next_at = :now, attempt = if_not_exists(attempt, :none)",
+        "next_at = :now, attempt = if_not_exists(attempt, :none) + :one",
         {
             ":id": name,
             ":type": TYPE,
@@ -32,6 +37,7 @@ def begin_action(table: Table, name: str, every: float, now: int) -> Item:
             ":shard": str(shard(name)),
             ":now": now,
             ":none": 0,
+            ":one": 1,
         },
     )
     action["Update"]["ExpressionAttributeNames"] = {"#type": "type", "#schema": "schema", "#every": "every"}
@@ -96,4 +102,36 @@ class TableCursors:
     def end(self, name: str) -> None:
         """Nobody asks this place any more: it was deleted, or no longer polls."""
         with suppress(ConflictError):  # it never was
-            self._table.update(*cursor_key(name), "REMOVE due_at, due_shard", condition="attribute_exists(pk)")
+            self._table.update(
+                *cursor_key(name),
+                "REMOVE due_at, due_shard, #error",
+                condition="attribute_exists(pk)",
+                names={"#error": "error"},
+            )
+
+    def heard(self, name: str, now: int) -> int | None:
+        """A webhook of this place delivered something: since when it does so (milliseconds), None where the place is
+        not polled, and nobody has to know."""
+        with suppress(ConflictError):
+            self._table.update(
+                *cursor_key(name),
+                "SET pushed_since = if_not_exists(pushed_since, :now), pushed_at = :now",
+                {":now": now},
+                "attribute_exists(due_at)",
+            )
+        return self.pushed_since(name)
+
+    def pushed_since(self, name: str) -> int | None:
+        """When the webhook of a polled place was first heard, in milliseconds; None for never."""
+        item = self._table.get(*cursor_key(name)) or {}
+        return item.get("pushed_since")
+
+    def missed(self, name: str, count: int, now: int) -> None:
+        """The poll found so many events that the webhook should have brought."""
+        with suppress(ConflictError):
+            self._table.update(
+                *cursor_key(name),
+                "ADD missed :count SET last_missed_at = :now",
+                {":count": count, ":now": now},
+                "attribute_exists(pk)",
+            )

@@ -42,13 +42,19 @@ class SourceConfig(_Config):
     """One place where people talk, as deployed.
 
     `id` is `stack/logicalId`; `secret` is the name without `/verification` or `/credentials`; `settings` fits the
-    connector's `settings_model` (`model_validate(config.settings)`).
+    connector's `settings_model` (`model_validate(config.settings)`). `poll` says how often it is asked, in seconds;
+    None where it is not.
     """
 
+    poll: int | None = None
+
     @classmethod
-    def of(cls, name: str, connector: str, secret: str, settings: dict[str, Any]) -> SourceConfig:
+    def of(
+        cls, name: str, connector: str, secret: str, settings: dict[str, Any], poll: int | None = None
+    ) -> SourceConfig:
         """The document with its hash filled in. `name` is the id."""
         said: dict[str, Any] = {"connector": connector, "secret": secret, "settings": settings}
+        said |= {} if poll is None else {"poll": poll}
         return cls(id=name, hash=version_of("source", said), **said)
 
 

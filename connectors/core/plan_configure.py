@@ -111,15 +111,16 @@ def _config(request: ResourceRequest, ticket: int, machine: Machine) -> Outcome:
     before = store.pointer(config.id) or Pointer("source" if is_source else "system", config.id)
     if before.ticket > ticket:
         return _overtaken(request, machine)
-    checks = _look_at_secret(config, machine.lookups)
-    if not is_source and machine.systems.pushes(config.connector):
+    pushes = (machine.sources if is_source else machine.systems).pushes(config.connector)
+    checks = _look_at_secrets(config, machine)
+    if not is_source and pushes:
         checks.warnings += _look_at_verification(config.secret, machine.lookups)
     if _goes_back(request, before) and store.knows(config):
         checks = checks.lenient()
     if checks.findings:
         return _refuse(request, machine, *checks.findings)
     data = {"Version": config.hash, "Connector": config.connector}
-    if is_source or machine.systems.pushes(config.connector):
+    if pushes:
         address = token.Address(config.id, config.secret)
         code = token.make(machine.salt, config.connector, address)
         data["WebhookUrl"] = f"{machine.public_url}/{config.connector}/{code}"
@@ -134,8 +135,7 @@ def _config(request: ResourceRequest, ticket: int, machine: Machine) -> Outcome:
         checked=_revision(request),
         deleted_at=None,
     )
-    polled = config.poll if isinstance(config, SystemConfig) else None
-    change = Change(request.request_id, outcome, (after,), config=config, poll=polled)
+    change = Change(request.request_id, outcome, (after,), config=config, poll=config.poll)
     store.commit(change if is_source else _with_plan(change, config, store))
     return outcome
 
@@ -223,10 +223,23 @@ def _unknown_systems(request: ResourceRequest, store: Store) -> list[Finding]:
     return findings
 
 
-def _look_at_secret(config: SourceConfig | SystemConfig, lookups: Lookups) -> _Checks:
+def _look_at_secrets(config: SourceConfig | SystemConfig, machine: Machine) -> _Checks:
+    """What verifies deliveries where a source pushes, and what lets us ask where that takes any."""
+    if isinstance(config, SystemConfig):
+        return _look_at_secret(token.credentials_secret(config.secret), machine.lookups)
     checks = _Checks([], [])
-    whole = token.verification_secret if isinstance(config, SourceConfig) else token.credentials_secret
-    name = whole(config.secret)
+    names = [token.verification_secret(config.secret)] if machine.sources.pushes(config.connector) else []
+    if config.poll is not None and machine.sources.asks_as_somebody(config.connector):
+        names.append(token.credentials_secret(config.secret))
+    for name in names:
+        found = _look_at_secret(name, machine.lookups)
+        checks.findings += found.findings
+        checks.warnings += found.warnings
+    return checks
+
+
+def _look_at_secret(name: str, lookups: Lookups) -> _Checks:
+    checks = _Checks([], [])
     match lookups.secret(name):
         case Sight.MISSING:
             checks.findings.append(

@@ -25,7 +25,10 @@ MOST_STANDBYS = 5
 LARGEST_PLAN = 200_000
 """Bytes of a plan written in the template. An update's request carries it twice, old and new."""
 POLL, POLL_SHORTEST, POLL_LONGEST = 60, 5, 86_400
-"""Seconds between two polls: the default, the least and the most."""
+"""Seconds between two polls: the default for a system, the least and the most."""
+POLL_SOURCE = 300
+"""Seconds between two polls of a source that does not tell by itself. One that does is asked only where that is
+written: it costs calls, and at some vendors money."""
 
 _ENVELOPE = ("ServiceToken", "ServiceTimeout", "Revision")
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,480}")
@@ -38,7 +41,6 @@ LONGEST_FAIL_OVER = 86_400
 """Seconds: whoever wants to wait longer than a day wants no stand-by."""
 _LOOKS_SECRET = re.compile(r"passw|token|credential|api_?key|secret|auth", re.IGNORECASE)
 
-SOURCE_NOT_BUILT = {"Poll": "Remove it; until then posts come in by webhook only."}
 SYSTEM_NOT_BUILT = {"Concurrency": "Remove it; until then one worker at a time serves a case."}
 PLAN_NOT_BUILT = {
     "Calendars": "Remove it.",
@@ -67,6 +69,8 @@ class Catalogue:
     """Whether a connector can be asked what happened."""
     pushes: Callable[[str], bool] = lambda _: False
     """Whether a connector tells by webhook what happened."""
+    asks_as_somebody: Callable[[str], bool] = lambda _: True
+    """Whether a connector that is asked cannot do without credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,14 @@ def check_source(
     name: str, properties: Mapping[str, object], catalogue: Catalogue, grants: Grants
 ) -> tuple[SourceConfig | None, list[Finding]]:
     """A `Custom::Source`. The document only where there are no findings."""
-    found = _check_connector(properties, catalogue, grants, SOURCE_NOT_BUILT)
-    return (None, found) if isinstance(found, list) else (SourceConfig.of(name, *found), [])
+    found = _check_connector(properties, catalogue, grants, {}, ("Poll",))
+    connector = properties.get("Connector")
+    known = isinstance(connector, str) and connector in catalogue.names
+    tells = isinstance(connector, str) and known and catalogue.pushes(connector)
+    poll, findings = _check_poll(properties, catalogue, None if tells else POLL_SOURCE)
+    if isinstance(found, list):
+        return None, [*found, *findings]
+    return (None, findings) if findings else (SourceConfig.of(name, *found, poll), [])
 
 
 def check_system(
@@ -94,7 +104,7 @@ def check_system(
 ) -> tuple[SystemConfig | None, list[Finding]]:
     """A `Custom::System`. The document only where there are no findings."""
     found = _check_connector(properties, catalogue, grants, SYSTEM_NOT_BUILT, ("Poll",))
-    poll, findings = _check_poll(properties, catalogue)
+    poll, findings = _check_poll(properties, catalogue, POLL)
     if isinstance(found, list):
         return None, [*found, *findings]
     findings += [
@@ -182,17 +192,20 @@ def _check_connector(
     return findings if findings or connector is None or secret is None else (connector, secret, settings)
 
 
-def _check_poll(properties: Mapping[str, object], catalogue: Catalogue) -> tuple[int | None, list[Finding]]:
-    """How often a system is asked, in seconds; a minute where nothing is said and it can be asked."""
+def _check_poll(
+    properties: Mapping[str, object], catalogue: Catalogue, default: int | None
+) -> tuple[int | None, list[Finding]]:
+    """How often a place is asked, in seconds; `default` where nothing is said and it can be asked."""
     connector = properties.get("Connector")
-    able = isinstance(connector, str) and connector in catalogue.names and catalogue.polls(connector)
+    known = isinstance(connector, str) and connector in catalogue.names
+    able = isinstance(connector, str) and known and catalogue.polls(connector)
     given = properties.get("Poll")
     if given is None:
-        return (POLL if able else None), []
+        return (default if able else None), []
     wait = seconds(given) if isinstance(given, str) else None
     if wait is None or not POLL_SHORTEST <= wait <= POLL_LONGEST:
-        return None, [Finding("Poll", "is not a wait between 5s and 1d.", "Write a number and a unit, such as 1m.")]
-    if not able:
+        return None, [Finding("Poll", "is not a wait between 5s and 1d.", "Write a number and a unit, such as 5m.")]
+    if known and not able:
         return None, [Finding("Poll", "cannot be had: this connector is not asked, it tells by itself.", "Remove it.")]
     return wait, []
 

@@ -7,8 +7,8 @@ cursor moves only after its events are on their way.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from connectors.core.errors import ConflictError, MisconfiguredError, RemoteError, UnavailableError
@@ -53,6 +53,19 @@ class Cursors(Protocol):
         ...
 
 
+class Purse(Protocol):
+    """What a place that costs money may still spend."""
+
+    def closed(self, now: int) -> tuple[int, str] | None:
+        """When it may be asked again (milliseconds), and why not before; None while it may be. Asked once the place is
+        claimed, so that a deployment that changes the answer either comes before or takes the claim away."""
+        ...
+
+    def spend(self, units: Mapping[str, int], now: int) -> None:
+        """Count what a poll has cost."""
+        ...
+
+
 class Outbox(Protocol):
     """Where what a poll brings goes. Raises BusyError."""
 
@@ -61,17 +74,27 @@ class Outbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What a poll came to. `begun`: it was the first, which only marks where to go on from."""
+    """What a poll came to. `begun`: it was the first, which only marks where to go on from. `stopped`: nobody was
+    asked, because there is no money left."""
 
     cursor: Cursor
     events: int = 0
     begun: bool = False
+    stopped: bool = False
 
 
 def poll(
-    name: str, poller: Poller, cursors: Cursors, outbox: Outbox, pace: Pace, now: Callable[[], int]
+    name: str,
+    poller: Poller,
+    cursors: Cursors,
+    outbox: Outbox,
+    pace: Pace,
+    now: Callable[[], int],
+    purse: Purse | None = None,
 ) -> Polled | None:
-    """Ask once, if it is time and nobody else is at it; None where it is not. Never raises a vendor's error."""
+    """Ask once, if it is time and nobody else is at it; None where it is not. Never raises a vendor's error.
+
+    What the calls cost is counted before anything else is done with what they brought: whoever dies then has paid."""
     known = cursors.cursor(name)
     if known is None or now() < known.next_at or now() < known.lease_until:
         return None
@@ -79,22 +102,29 @@ def poll(
         held = cursors.claim(known, now(), pace.lease)
     except ConflictError:
         return None
-    try:
-        page = poller.poll(held.cursor)
-    except RemoteError as error:
-        after = _refused(held, error, now(), pace)
-        brought = 0
+    brought = 0
+    closed = purse.closed(now()) if purse else None
+    if closed is not None:
+        after = replace(held, next_at=closed[0], lease_until=0, error=closed[1])
     else:
-        if page.events:
-            outbox.put(name, page.events, now())
-        wait = max(1.0, page.again) if page.again < min(SOON, held.every) else held.every
-        after = _moved(held, page.cursor, now(), wait)
-        brought = len(page.events)
+        try:
+            page = poller.poll(held.cursor)
+        except RemoteError as error:
+            after = _refused(held, error, now(), pace)
+        else:
+            if purse and page.spent:
+                purse.spend(page.spent, now())
+            if page.events:
+                outbox.put(name, page.events, now())
+            wait = max(1.0, page.again) if page.again < min(SOON, held.every) else held.every
+            after = _moved(held, page.cursor, now(), wait)
+            brought = len(page.events)
     try:
         cursors.settle(held, after)
-    except ConflictError:  # it took longer than its lease, and another asks meanwhile: its events are known again
+    except ConflictError:  # it took longer than its lease, or was deployed anew: its events are known again
         return None
-    return Polled(after, brought, begun=held.cursor is None and after.cursor is not None)
+    begun = held.cursor is None and after.cursor is not None
+    return Polled(after, brought, begun, stopped=closed is not None)
 
 
 def _moved(held: Cursor, cursor: str, now: int, wait: float) -> Cursor:

@@ -10,7 +10,16 @@ from pydantic import BaseModel
 from connectors.core.delivery import Delivery
 from connectors.core.door import read_json
 from connectors.core.errors import PayloadError
-from connectors.discourse.payloads import Envelope, Event, clean, infer_event, is_private, read
+from connectors.discourse.payloads import (
+    Envelope,
+    Event,
+    clean,
+    infer_event,
+    is_private,
+    posts_in,
+    read,
+    read_posts,
+)
 from connectors.discourse.settings import AnyForum, DiscourseSource
 from connectors.discourse.site import Site, read_site
 
@@ -34,13 +43,15 @@ class Discourse:
         return cls(AnyForum(base_url=base, account=tuple(accounts)))
 
     def parse(self, delivery: Delivery) -> Sequence[Event]:
-        """The one event in a delivery. Raises `PayloadError`."""
+        """The one event in a delivery, or those in an answer of the API. Raises `PayloadError`."""
         try:
             body: Any = read_json(delivery.body)
         except ValueError as error:
             raise PayloadError(f"{error}") from error
         if not isinstance(body, dict):
             raise PayloadError("the body is not a JSON object")
+        if "x-discourse-event" not in delivery.headers and (posts := posts_in(body)) is not None:
+            return read_posts(posts, self._whose(delivery), self._accounts)
         event = clean(delivery.headers.get("x-discourse-event", "").strip())[:100] or infer_event(body)
         # A private message is dropped whatever else is wrong: what is refused is kept for a person to look at.
         site = None if is_private(body) else self._whose(delivery)

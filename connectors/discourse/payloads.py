@@ -8,7 +8,7 @@ Fields came and went over the years (`raw`, `post_url`, `topic_archetype`, `loca
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -63,6 +63,28 @@ def read(envelope: Envelope) -> Event:
         family = envelope.event.partition("_")[0]
         handler = _FAMILIES.get(family) or _ignore("Hailback does not handle this event")
     return handler(envelope)
+
+
+def read_posts(posts: Sequence[object], site: Site | None, accounts: frozenset[str]) -> list[Event]:
+    """Posts as the API lists them, each an event. One that is not a post is set aside; the others do not suffer.
+
+    The list does not number what happened: `order` is 0, below every delivery of the forum's webhook."""
+    found: list[Event] = []
+    for post in posts:
+        try:
+            found.append(_said(Envelope("post_created", {"post": post}, 0, site, accounts)))
+        except PayloadError as error:
+            found.append(Unsupported(connector=CONNECTOR, event="malformed", reason=str(error)))
+    return found
+
+
+def posts_in(body: Mapping[str, Any]) -> list[object] | None:
+    """The posts in an answer of the API: the latest ones, those of a topic, or a single one; None where it is none."""
+    stream = body.get("post_stream")
+    for many in (body.get("latest_posts"), stream.get("posts") if isinstance(stream, dict) else None):
+        if isinstance(many, list):
+            return many
+    return [body] if {"id", "topic_id", "cooked"} <= body.keys() else None
 
 
 def infer_event(body: Mapping[str, Any]) -> str:

@@ -45,9 +45,17 @@ class RunningForum:
         """From now on every post goes to this address, signed with this secret."""
         self._post("webhook", {"url": url, "secret": secret})
 
+    def deliver_nothing(self) -> None:
+        """From now on no post is delivered, nor will be; whoever wants to know has to ask."""
+        self.deliver_to("", "")
+
     def fail(self, faults: Sequence[str]) -> None:
         """What goes wrong with the next answers, in this order; see `serve.py`."""
         self._post("faults", {"queue": list(faults)})
+
+    def fail_reads(self, faults: Sequence[str]) -> None:
+        """What goes wrong when the latest posts are asked for, in this order; see `serve.py`."""
+        self._post("faults", {"reads": list(faults)})
 
     def posts(self, topic: int | None = None) -> list[dict[str, Any]]:
         """Everything that was said, oldest first."""

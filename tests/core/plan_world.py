@@ -36,7 +36,7 @@ class TrackerSettings(BaseModel):
     strict: bool = False
 
 
-SOURCES = Catalogue(("forum", "discourse"), lambda name: ForumSettings)
+SOURCES = Catalogue(("forum", "discourse"), lambda name: ForumSettings, pushes=lambda name: True)
 SYSTEMS = Catalogue(("tracker", "roundup"), lambda name: TrackerSettings)
 
 

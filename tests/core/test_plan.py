@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 import connectors
 from connectors.core.plan import Plan, Route, SourceConfig, SystemConfig
-from connectors.core.plan_grammar import PLAN_NOT_BUILT, ROUTE_NOT_BUILT, SOURCE_NOT_BUILT, SYSTEM_NOT_BUILT
+from connectors.core.plan_grammar import PLAN_NOT_BUILT, ROUTE_NOT_BUILT, SYSTEM_NOT_BUILT
 from connectors.core.plan_settings import setting_names
 
 TRACKER = SystemConfig.of("routes/Tracker", "roundup", "hailback/tracker", {"BaseUrl": "https://a.example/", "N": 1})
@@ -61,6 +61,7 @@ def test_the_documentation_names_every_field() -> None:
     models = [connectors.source(name).settings_model for name in connectors.SOURCES]
     models += [connectors.system(name).settings_model for name in connectors.SYSTEMS]
     fields = {name for model in models for name in setting_names(model)}
-    fields |= {*SOURCE_NOT_BUILT, *SYSTEM_NOT_BUILT, *PLAN_NOT_BUILT, *ROUTE_NOT_BUILT}
-    fields |= {"Connector", "Secret", "Revision", "Routes", "Name", "Case", "Notify", "ServiceToken", "ServiceTimeout"}
+    fields |= {*SYSTEM_NOT_BUILT, *PLAN_NOT_BUILT, *ROUTE_NOT_BUILT}
+    fields |= {"Connector", "Secret", "Poll"}
+    fields |= {"Revision", "Routes", "Name", "Case", "Notify", "ServiceToken", "ServiceTimeout"}
     assert [name for name in sorted(fields) if f"`{name}`" not in page] == []

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from connectors.core.plan_grammar import (
     PLAN_NOT_BUILT,
     ROUTE_NOT_BUILT,
-    SOURCE_NOT_BUILT,
     SYSTEM_NOT_BUILT,
     check_plan,
     check_source,
@@ -70,11 +69,6 @@ def test_another_setting_is_another_version() -> None:
     assert one.hash != other.hash
 
 
-@pytest.mark.parametrize("field", SOURCE_NOT_BUILT)
-def test_a_source_field_that_is_not_built_is_refused_with_its_remedy(field: str) -> None:
-    assert source({**FORUM, field: "5m"}) == [f"{field}: is not built yet. {SOURCE_NOT_BUILT[field]}"]
-
-
 @pytest.mark.parametrize("field", SYSTEM_NOT_BUILT)
 def test_a_system_field_that_is_not_built_is_refused_with_its_remedy(field: str) -> None:
     assert system({**TRACKER, field: "5"}) == [f"{field}: is not built yet. {SYSTEM_NOT_BUILT[field]}"]
@@ -90,9 +84,9 @@ def test_a_route_field_that_is_not_built_is_refused_with_its_remedy(field: str) 
     assert route(**{field: "x"}) == [f"Routes[0].{field}: is not built yet. {ROUTE_NOT_BUILT[field]}"]
 
 
-@pytest.mark.parametrize("field", [*SOURCE_NOT_BUILT, *SYSTEM_NOT_BUILT, *PLAN_NOT_BUILT, *ROUTE_NOT_BUILT])
+@pytest.mark.parametrize("field", [*SYSTEM_NOT_BUILT, *PLAN_NOT_BUILT, *ROUTE_NOT_BUILT])
 def test_every_remedy_is_a_sentence(field: str) -> None:
-    remedy = {**SOURCE_NOT_BUILT, **SYSTEM_NOT_BUILT, **PLAN_NOT_BUILT, **ROUTE_NOT_BUILT}[field]
+    remedy = {**SYSTEM_NOT_BUILT, **PLAN_NOT_BUILT, **ROUTE_NOT_BUILT}[field]
     assert remedy[0].isupper()
     assert remedy.endswith(".")
 
@@ -154,7 +148,7 @@ def test_a_stand_by_after_more_than_a_day_is_refused() -> None:
         ({"base_url": "https://x"}, "base_url: is not a field. Did you mean BaseUrl?"),
         ({"Secrets": "hailback/x"}, "Secrets: is not a field. Did you mean Secret?"),
         ({"Revison": "1"}, "Revison: is not a field. Did you mean Revision?"),
-        ({"poll": "5m"}, f"poll: is not a field; Poll would be, but is not built yet. {SOURCE_NOT_BUILT['Poll']}"),
+        ({"poll": "5m"}, "poll: is not a field. Did you mean Poll?"),
     ],
 )
 def test_a_misspelt_field_is_told_what_was_probably_meant(properties: dict[str, Any], said: str) -> None:
@@ -169,7 +163,7 @@ def test_a_misspelt_field_of_a_plan_and_a_route() -> None:
 
 def test_an_unknown_field_is_told_which_there_are() -> None:
     assert source({**FORUM, "Zzz": "1"}) == [
-        "Zzz: is not a field. Remove it, or use one of: Connector, Secret, BaseUrl, Account."
+        "Zzz: is not a field. Remove it, or use one of: Connector, Secret, Poll, BaseUrl, Account."
     ]
 
 

@@ -44,6 +44,8 @@ def test_a_post_becomes_a_mention() -> None:
         "native_id": "77",
         "conversation_id": "12",
         "parent_id": None,
+        "kind": None,
+        "quoted_id": None,
         "version": 1,
         "author": {"native_id": "5", "handle": "Tilda", "name": "Tilda S.", "followers": None},
         "title": "Broken",

@@ -73,9 +73,17 @@ def test_the_real_connectors_deploy_and_the_plan_is_in_force(answers: list[dict[
 
 
 def test_a_mistake_is_answered_with_its_field_and_remedy(answers: list[dict[str, Any]]) -> None:
-    configure_stack.handler(event("Create", "Source", "Forum", {**FORUM, "Poll": "5m"}), CONTEXT)
+    configure_stack.handler(event("Create", "Source", "Forum", {**FORUM, "Poll": "often"}), CONTEXT)
     assert answers[0]["Status"] == "FAILED"
-    assert answers[0]["Reason"] == "Poll: is not built yet. Remove it; until then posts come in by webhook only."
+    assert answers[0]["Reason"].startswith("Poll: is not a wait between 5s and 1d. Write a number and a unit")
+
+
+def test_a_forum_may_be_asked_beside_its_webhook(answers: list[dict[str, Any]]) -> None:
+    configure_stack.handler(event("Create", "Source", "Forum", {**FORUM, "Poll": "5m"}), CONTEXT)
+    assert (answers[0]["Status"], answers[0].get("Reason")) == ("SUCCESS", None)
+    source = ConfigStore(boto3.client("dynamodb"), "hailback").source("routes/Forum")
+    assert source is not None
+    assert source.poll == 300
     assert answers[0]["PhysicalResourceId"] == "routes/Forum"
 
 

@@ -6,15 +6,18 @@ Port 0 takes a free one. The first line of standard input is JSON: `{"api_key": 
 the API. One JSON line on standard output says `{"ready": true, "base_url": …}`. State stays in DIR/posts.jsonl.
 
     POST /posts.json                  as Discourse: Api-Key, Api-Username, topic_id, raw, reply_to_post_number
+    GET  /posts.json                  ?before=, the latest posts of all topics, fifty at most; open to everybody
     GET  /t/ID/posts.json             ?post_number=&asc=true&include_raw=true&username_filters=
     GET  /t/SLUG/ID                   the thread as a page
 
 What Discourse does not have, for tests and the demo:
 
     POST /-/say       {"username", "raw", "topic_id"?, "title"?, "reply_to_post_number"?}   somebody posts
-    POST /-/webhook   {"url", "secret"}        signed deliveries of every post from now on, our own included
+    POST /-/webhook   {"url", "secret"}        signed deliveries of every post from now on, our own included; an empty
+                      url: none, and what is said meanwhile is never delivered
     POST /-/faults    {"queue": ["429:2", "drop", "503", "422", "slow:3", "late:3", …]}   each spends itself on one
                       API post; drop, 500 and late come after the post was kept, the others before
+                      {"reads": ["429:2", "503", "slow:3", …]}   likewise, on one GET /posts.json
     GET  /-/posts     everything that was said
 """
 
@@ -41,7 +44,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-PAGE = 20
+PAGE, LATEST = 20, 50
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _TRIES = 8
 
@@ -54,6 +57,7 @@ class Forum:
         self.lock = threading.RLock()
         self.posts: list[dict[str, Any]] = []
         self.faults: list[str] = []
+        self.read_faults: list[str] = []
         self.webhook: dict[str, str] | None = None
         self.deliveries: queue.Queue[dict[str, Any]] = queue.Queue()
         home.mkdir(parents=True, exist_ok=True)
@@ -92,18 +96,25 @@ class Forum:
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(post) + "\n")
             self.posts.append(post)
-        self.deliveries.put(post)
+        if self.webhook is not None:
+            self.deliveries.put(post)
         return post
+
+    def latest(self, before: int) -> list[dict[str, Any]]:
+        """The newest posts of all topics, the newest first, from `before` on downwards."""
+        with self.lock:
+            return [post for post in reversed(self.posts) if not before or post["id"] <= before][:LATEST]
 
     def thread(self, topic: int) -> list[dict[str, Any]]:
         """The posts of a topic in order."""
         with self.lock:
             return [post for post in self.posts if post["topic_id"] == topic]
 
-    def fault(self) -> str:
-        """What goes wrong with this post, '' for nothing."""
+    def fault(self, *, read: bool = False) -> str:
+        """What goes wrong with this post, or this reading; '' for nothing."""
         with self.lock:
-            return self.faults.pop(0) if self.faults else ""
+            faults = self.read_faults if read else self.faults
+            return faults.pop(0) if faults else ""
 
     def _deliver_all(self) -> None:
         while True:
@@ -146,6 +157,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._stream(int(found[1]), query)
         if found := re.fullmatch(r"/t/[^/]+/(\d+)(?:/\d+)?", parts.path):
             return self._page(int(found[1]))
+        if parts.path == "/posts.json":
+            return self._latest(query)
         if parts.path == "/-/posts":
             return self._json(200, {"posts": self.forum.posts})
         return self._json(404, {"errors": ["not found"], "error_type": "not_found"})
@@ -162,10 +175,13 @@ class Handler(BaseHTTPRequestHandler):
             case "/-/say":
                 return self._json(200, self.forum.say(str(said["username"]), said))
             case "/-/webhook":
-                self.forum.webhook = {"url": said["url"], "secret": said["secret"]}
+                self.forum.webhook = {"url": said["url"], "secret": said["secret"]} if said["url"] else None
             case "/-/faults":
                 with self.forum.lock:
-                    self.forum.faults = [str(fault) for fault in said.get("queue", [])]
+                    if "queue" in said:
+                        self.forum.faults = [str(fault) for fault in said["queue"]]
+                    if "reads" in said:
+                        self.forum.read_faults = [str(fault) for fault in said["reads"]]
             case _:
                 return self._json(404, {"errors": ["not found"]})
         return self._json(200, {"success": "OK"})
@@ -176,8 +192,7 @@ class Handler(BaseHTTPRequestHandler):
         kind, _, number = self.forum.fault().partition(":")
         raw, topic = str(said.get("raw") or ""), int(said.get("topic_id") or 0)
         if kind == "429":
-            errors = {"errors": ["slow down"], "error_type": "rate_limit", "extras": {"wait_seconds": int(number or 1)}}
-            return self._json(429, errors, {"Retry-After": number or "1"})
+            return self._too_many(number)
         if kind == "slow":
             time.sleep(float(number or 1))
         if kind == "503":
@@ -195,6 +210,22 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "500":
             return self._json(500, {"errors": ["after it was kept"]})
         return self._json(200, kept)
+
+    def _latest(self, query: dict[str, str]) -> None:
+        if self.headers.get("Api-Key") and not self._known():
+            return None
+        kind, _, number = self.forum.fault(read=True).partition(":")
+        if kind == "429":
+            return self._too_many(number)
+        if kind == "503":
+            return self._json(503, {"errors": ["down"]})
+        if kind == "slow":
+            time.sleep(float(number or 1))
+        return self._json(200, {"latest_posts": self.forum.latest(int(query.get("before") or 0))})
+
+    def _too_many(self, seconds: str) -> None:
+        errors = {"errors": ["slow down"], "error_type": "rate_limit", "extras": {"wait_seconds": int(seconds or 1)}}
+        self._json(429, errors, {"Retry-After": seconds or "1"})
 
     def _known(self) -> bool:
         given = (self.headers.get("Api-Key"), self.headers.get("Api-Username"))
