@@ -1,0 +1,1 @@
+"""X: posts come by webhook and by asking; answers go out where the author summoned us. See README.md here."""
