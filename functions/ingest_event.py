@@ -21,39 +21,45 @@ import connectors
 from connectors.aws import clients
 from connectors.aws.blobs import Blobs
 from connectors.aws.config import ConfigStore
+from connectors.aws.cursors import TableCursors
 from connectors.aws.hold import hold
 from connectors.aws.inbox import CHUNK, Parcel, SqsInbox, of_events, opened
 from connectors.aws.intake import Intake
 from connectors.aws.settings import Settings
 from connectors.aws.table import Table
-from connectors.core.ingest import Origin, ingest, read
+from connectors.core.ingest import Ingested, Origin, ingest, missed, read
 from connectors.core.models import AnyEvent, Deletion, Event
 from connectors.core.plan import SourceConfig, SystemConfig
 
 logger = Logger()
 AGAIN = (60, 120, 240, 480, 900)
 """Seconds after which an update of an unknown record is looked at again; then it is none of ours."""
+HEARD_EVERY = 600.0
+"""Seconds between two notes that a source's webhook works, in each of this function's processes."""
+_heard: dict[str, float] = {}
 _EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[Event])
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
 
 @cache
-def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, Any]:
+def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, TableCursors, Any]:
     settings = Settings.read()
     client = clients.make("dynamodb")
     blobs = Blobs(lambda: clients.make("s3"), settings.bucket)
+    table = Table(client, settings.table)
+    cursors = TableCursors(table, settings.pace.doorbell)
     intake = Intake(
-        Table(client, settings.table),
+        table,
         blobs,
         now=lambda: int(time.time() * 1000),
         grace=settings.pace.doorbell,
         text_days=settings.text_days,
     )
-    return settings, ConfigStore(client, settings.table), intake, blobs, clients.make("sqs")
+    return settings, ConfigStore(client, settings.table), intake, blobs, cursors, clients.make("sqs")
 
 
 def _take_in(record: SQSRecord) -> None:
-    settings, config, intake, blobs, sqs = _adapters()
+    settings, config, intake, blobs, _, sqs = _adapters()
     parcel = opened(record.body, blobs.get)
     live = config.source(parcel.source) or config.system(parcel.source)
     place = live or config.source(parcel.source, with_deleted=True)
@@ -81,6 +87,27 @@ def _take_in(record: SQSRecord) -> None:
         again = of_events(parcel.source, place.connector, body, parcel.delivery.received_at, parcel.tries + 1)
         inbox.put(again, AGAIN[parcel.tries])
     logger.info("taken in", extra={"source": parcel.source, "events": dict(done.counts), "tries": parcel.tries})
+    if isinstance(live, SourceConfig) and live.poll is not None:
+        _compare(parcel, done)
+
+
+def _compare(parcel: Parcel, done: Ingested) -> None:
+    """A source that is polled beside its webhook: what did the poll find that the webhook missed?
+
+    Counted once what it tells of is safe; should this function end in between, those are not counted."""
+    settings, _, _, _, cursors, _ = _adapters()
+    now = time.time()
+    if not parcel.parsed:
+        if now - _heard.get(parcel.source, 0.0) >= HEARD_EVERY:
+            cursors.heard(parcel.source, parcel.delivery.received_at)
+            _heard[parcel.source] = now
+        return
+    if not done.news:
+        return
+    since = cursors.pushed_since(parcel.source)
+    if count := len(missed(done.news, since, parcel.delivery.received_at, settings.gap_seconds)):
+        cursors.missed(parcel.source, count, int(now * 1000))
+        logger.warning("the poll found what the webhook missed", extra={"source": parcel.source, "missed": count})
 
 
 def _events(parcel: Parcel, place: SourceConfig | SystemConfig) -> Sequence[AnyEvent]:

@@ -1,14 +1,16 @@
 """Asks a place that does not tell: one wake-up, one poll, its events into the inbox.
 
 Interprets nothing and decides nothing about cases. A vendor's failure never leaves this function: it becomes the time
-of the next poll. Each place has its own messages and its own lease, so that a slow one keeps nobody waiting.
+of the next poll. Each place has its own messages and its own lease, so that a slow one keeps nobody waiting. A source
+whose budget is used up is not asked until the month ends or a deployment gives it more.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -23,11 +25,15 @@ from connectors.aws.config import ConfigStore
 from connectors.aws.cursors import TableCursors
 from connectors.aws.hold import hold
 from connectors.aws.inbox import SqsInbox, of_events
+from connectors.aws.pollers import Pollers
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
+from connectors.aws.spending import TableSpending
 from connectors.aws.systems import Systems
 from connectors.aws.table import Table
+from connectors.core.budget import Prices, Standing, budget_of, month_of, next_month, prices, standing
 from connectors.core.models import AnyEvent, Event
+from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.polling import Cursor, poll
 
 logger = Logger()
@@ -47,28 +53,71 @@ class _Outbox:
         self._inbox.put(of_events(name, self._connector, _EVENTS.dump_json(list(events)).decode(), now))
 
 
+class _Purse:
+    """What one source may still spend: its `Budget` as deployed at this moment, and what this month has cost."""
+
+    def __init__(self, source: SourceConfig, priced: Prices, config: ConfigStore, spending: TableSpending) -> None:
+        self._source, self._prices, self._config, self._spending = source, priced, config, spending
+
+    def closed(self, now: int) -> tuple[int, str] | None:
+        """See `connectors.core.polling.Purse`."""
+        found = self._standing(now)
+        return (next_month(now), f"Budget: {found.sentence()}") if found.over else None
+
+    def spend(self, units: Mapping[str, int], now: int) -> None:
+        """Count, and say so when the money runs low."""
+        self._spending.add(self._source.id, month_of(now), units)
+        if unknown := self._prices.unpriced(units):
+            logger.error("units without a price", extra={"source": self._source.id, "units": unknown})
+        found = self._standing(now)
+        if found.low:
+            logger.warning("a budget runs low", extra={"source": self._source.id, "spent": found.sentence()})
+
+    def _standing(self, now: int) -> Standing:
+        month = month_of(now)
+        source = self._config.source(self._source.id) or self._source
+        return standing(self._prices, budget_of(source.settings), self._spending.spent(source.id, month), month)
+
+
+@dataclass(frozen=True)
+class _Adapters:
+    settings: Settings
+    config: ConfigStore
+    systems: Systems
+    pollers: Pollers
+    cursors: TableCursors
+    spending: TableSpending
+    inbox: SqsInbox
+    sqs: Any
+
+
 @cache
-def _adapters() -> tuple[Settings, ConfigStore, Systems, TableCursors, SqsInbox, Any]:
+def _adapters() -> _Adapters:
     settings = Settings.read()
     client, sqs = clients.make("dynamodb"), clients.make("sqs")
-    config = ConfigStore(client, settings.table)
-    systems = Systems(
+    # Nothing is kept: a budget that was raised a second ago must not be taken for used up until the month ends.
+    config = ConfigStore(client, settings.table, ttl=0)
+    credentials = Credentials(clients.make("secretsmanager"))
+    bounds: Any = {"allow_private": settings.allow_private, "call_seconds": settings.call_seconds}
+    table = Table(client, settings.table)
+    return _Adapters(
+        settings,
         config,
-        Credentials(clients.make("secretsmanager")),
-        allow_private=settings.allow_private,
-        call_seconds=settings.call_seconds,
+        Systems(config, credentials, **bounds),
+        Pollers(config, credentials, **bounds),
+        TableCursors(table, settings.pace.doorbell),
+        TableSpending(table),
+        SqsInbox(sqs, settings.inbox_url, lambda: clients.make("s3"), settings.bucket),
+        sqs,
     )
-    cursors = TableCursors(Table(client, settings.table), settings.pace.doorbell)
-    inbox = SqsInbox(sqs, settings.inbox_url, lambda: clients.make("s3"), settings.bucket)
-    return settings, config, systems, cursors, inbox, sqs
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
     """A batch of wake-ups, `{"poll": id}`, to the ids of those that failed."""
     left = context.get_remaining_time_in_millis() / 1000
     ends = time.monotonic() + left
-    settings, *_, sqs = _adapters()
-    hold(sqs, settings.poll_url, event["Records"], left)
+    adapters = _adapters()
+    hold(adapters.sqs, adapters.settings.poll_url, event["Records"], left)
 
     def ask(record: SQSRecord) -> None:
         _ask(str(json.loads(record.body)["poll"]), ends)
@@ -77,21 +126,31 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
 
 def _ask(name: str, ends: float) -> None:
-    settings, config, systems, cursors, inbox, sqs = _adapters()
-    place = config.system(name)
+    on = _adapters()
+    place: SourceConfig | SystemConfig | None = on.config.system(name) or on.config.source(name)
     if place is None or place.poll is None:
-        cursors.end(name)
-        logger.info("no longer polled", extra={"system": name})
+        on.cursors.end(name)
+        logger.info("no longer polled", extra={"place": name})
         return
-    poller: Any = systems.system(name, ends)
-    polled = poll(name, poller, cursors, _Outbox(inbox, place.connector), settings.pace, _now)
+    poller: Any
+    purse = None
+    if isinstance(place, SourceConfig):
+        poller, priced = on.pollers.poller(name, ends), prices(place.connector)
+        purse = _Purse(place, priced, on.config, on.spending) if priced else None
+    else:
+        poller = on.systems.system(name, ends)
+    outbox = _Outbox(on.inbox, place.connector)
+    polled = poll(name, poller, on.cursors, outbox, on.settings.pace, _now, purse)
     if polled is None:
         return
-    _wake_again(sqs, settings.poll_url, polled.cursor)
+    _wake_again(on.sqs, on.settings.poll_url, polled.cursor)
     if polled.begun:
-        logger.info("polling begins here; what happened before is not fetched", extra={"system": name})
+        logger.info("polling begins here; what happened before is not fetched", extra={"place": name})
+    if polled.stopped:
+        logger.warning("a budget is used up", extra={"place": name, "error": polled.cursor.error})
+        return
     log = logger.warning if polled.cursor.error else logger.info
-    log("polled", extra={"system": name, "events": polled.events, "error": polled.cursor.error})
+    log("polled", extra={"place": name, "events": polled.events, "error": polled.cursor.error})
 
 
 def _now() -> int:
@@ -106,4 +165,4 @@ def _wake_again(sqs: Any, url: str, cursor: Cursor) -> None:
     try:
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"poll": cursor.id}), DelaySeconds=delay)
     except (BotoCoreError, ClientError):
-        logger.warning("a wake-up was lost; the place stays due", extra={"system": cursor.id})
+        logger.warning("a wake-up was lost; the place stays due", extra={"place": cursor.id})

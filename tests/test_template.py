@@ -105,6 +105,26 @@ def test_what_an_administrator_has_to_mend_raises_an_alarm(resources: dict[str, 
     assert (alarm["Namespace"], alarm["MetricName"]) == (written["MetricNamespace"], written["MetricName"])
 
 
+@pytest.mark.parametrize(
+    ("metric", "function"), [("WebhookMissedMetric", "ingest_event"), ("BudgetMetric", "poll_source")]
+)
+def test_what_a_poll_found_out_raises_an_alarm(resources: dict[str, Any], metric: str, function: str) -> None:
+    given, source = resources[metric]["Properties"], (ROOT / "functions" / f"{function}.py").read_text(encoding="utf-8")
+    phrases = re.findall(r'\$\.message = "([^"]*)"', given["FilterPattern"])
+    assert phrases
+    assert [phrase for phrase in phrases if f'logger.warning("{phrase}"' not in source] == []
+    (written,) = given["MetricTransformations"]
+    alarm = resources[metric.replace("Metric", "Alarm")]["Properties"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (written["MetricNamespace"], written["MetricName"])
+
+
+def test_a_slow_place_delays_no_other(resources: dict[str, Any]) -> None:
+    """One message a place, one place an invocation, and more workers than a company has places."""
+    (event,) = resources["PollSource"]["Properties"]["Events"].values()
+    assert event["Properties"]["BatchSize"] == 1
+    assert event["Properties"]["ScalingConfig"]["MaximumConcurrency"] >= 100
+
+
 @pytest.mark.parametrize("short", FUNCTIONS.values())
 def test_no_role_is_granted_everything(resources: dict[str, Any], short: str) -> None:
     for row in statements(resources, f"{short}Role"):

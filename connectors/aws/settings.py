@@ -29,6 +29,7 @@ class Settings:
     allow_private: bool
     call_seconds: float
     notify_rounds: int
+    gap_seconds: float
     pace: Pace
 
     @classmethod
@@ -67,5 +68,6 @@ class Settings:
             allow_private=environment.get("ALLOW_PRIVATE_SYSTEMS", "false").lower() == "true",
             call_seconds=number("CALL_SECONDS", 20),
             notify_rounds=int(number("NOTIFY_ROUNDS", 12)),
+            gap_seconds=number("GAP_SECONDS", 300),
             pace=pace,
         )

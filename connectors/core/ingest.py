@@ -10,8 +10,11 @@ from typing import Protocol
 
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
-from connectors.core.models import AnyEvent, Unsupported
+from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
 from connectors.core.ports import Receiver
+
+_FIRST_TIME = 1_000_000_000_000
+"""Milliseconds: a version at least as great is the time of an edit, a smaller one counts edits."""
 
 
 class Taken(StrEnum):
@@ -45,12 +48,18 @@ class Origin:
     connector: str
 
 
+NEWS = frozenset({Taken.OPENED, Taken.SAID, Taken.OWN, Taken.EDITED, Taken.DELETED})
+"""What a source said and nobody had heard before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of a delivery. `early` are updates of records that are not known to stand for a case, yet or ever."""
+    """What became of a delivery. `early` are updates of records that are not known to stand for a case, yet or ever;
+    `news` are the events that were not known before, with what they came to."""
 
     counts: Counter[Taken] = field(default_factory=Counter)
     early: list[AnyEvent] = field(default_factory=list)
+    news: list[tuple[AnyEvent, Taken]] = field(default_factory=list)
 
 
 class Intake(Protocol):
@@ -82,4 +91,31 @@ def ingest(
         done.counts[taken] += 1
         if taken is Taken.UNKNOWN_RECORD:
             done.early.append(event)
+        if taken in NEWS:
+            done.news.append((event, taken))
     return done
+
+
+def missed(
+    news: Sequence[tuple[AnyEvent, Taken]], pushed_since: int | None, asked_at: int, chance: float
+) -> list[AnyEvent]:
+    """Of what a poll brought and nobody had heard before, that which the source's webhook should have told.
+
+    It has had its chance where the thing happened after the webhook was first heard (`pushed_since`, None for never)
+    and at least `chance` seconds before the poll (`asked_at`); both in milliseconds. What does not say when it happened
+    is not held against anybody: an edit, where versions are counted and not timed."""
+    if pushed_since is None:
+        return []
+    last = asked_at - int(chance * 1000)
+    return [event for event, taken in news if (at := _happened(event, taken)) and pushed_since <= at <= last]
+
+
+def _happened(event: AnyEvent, taken: Taken) -> int | None:
+    """When, in milliseconds, as far as the event tells."""
+    if isinstance(event, Mention):
+        if taken is Taken.EDITED:
+            return event.version if event.version >= _FIRST_TIME else None
+        return int(event.created_at.timestamp() * 1000) if event.created_at else None
+    if isinstance(event, Deletion) and event.deleted_at:
+        return int(event.deleted_at.timestamp() * 1000)
+    return None
