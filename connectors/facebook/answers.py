@@ -52,7 +52,7 @@ def read(body: Mapping[str, Any], whose: Whose, asked_at: int) -> list[Event]:
     `asked_at` (milliseconds) is their order: an answer shows what stood there when it was given."""
     context = _Context(whose, asked_at)
     if "error" in body:
-        return [_unsupported("error", "an error answer holds no posts")]
+        return [_unsupported("answer.error", "an error answer holds no posts")]
     if isinstance(body.get("data"), list):
         found = list(_listed(body, context))
     elif "id" in body or "permalink_url" in body:
