@@ -24,8 +24,10 @@ from connectors.aws.ledger import TableLedger
 from connectors.aws.repliers import Repliers, StoredWords
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
+from connectors.aws.spending import TableSpending
 from connectors.aws.table import Table
 from connectors.aws.updates import Updates
+from connectors.core.budget import Till, prices
 from connectors.core.carry import OutOfTimeError
 from connectors.core.reply import Answerer
 
@@ -34,7 +36,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 @cache
-def _adapters() -> tuple[Settings, Cases, TableLedger, StoredWords, Repliers, Any]:
+def _adapters() -> tuple[Settings, Cases, TableLedger, StoredWords, Repliers, TableSpending, Any]:
     settings = Settings.read()
     client = clients.make("dynamodb")
     table = Table(client, settings.table)
@@ -47,7 +49,7 @@ def _adapters() -> tuple[Settings, Cases, TableLedger, StoredWords, Repliers, An
         call_seconds=settings.call_seconds,
     )
     words = StoredWords(cases, Updates(table, blobs, now=_now))
-    return settings, cases, TableLedger(table), words, repliers, clients.make("sqs")
+    return settings, cases, TableLedger(table), words, repliers, TableSpending(table), clients.make("sqs")
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
@@ -65,11 +67,12 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
 
 def _answer(case_id: str, effect_id: str, ends: float) -> None:
-    settings, cases, ledger, words, repliers, sqs = _adapters()
+    settings, cases, ledger, words, repliers, spending, sqs = _adapters()
     case, planned = cases.case(case_id), ledger.effect(case_id, effect_id)
     if case is None or planned is None:
         logger.warning("woken for an answer that is not there", extra={"case": case_id, "effect": effect_id})
         return
+    priced = prices(case.connector)
     run = Answerer(
         ledger,
         words,
@@ -78,6 +81,7 @@ def _answer(case_id: str, effect_id: str, ends: float) -> None:
         now=_now,
         remaining=lambda: ends - time.monotonic(),
         need=min(settings.call_seconds, 5.0),
+        till=Till(priced, spending, planned.target) if priced else None,
     )
     try:
         effect = run.run(case, effect_id)

@@ -90,6 +90,32 @@ class Spending(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Till:
+    """Counts what the answers of one source cost. Over the budget they are counted as well, and not held back."""
+
+    prices: Prices
+    spending: Spending
+    source: str
+
+    def charge(self, units: Mapping[str, int], now: int) -> str:
+        """Count them, before they are spent; the month that they went to."""
+        month = month_of(now)
+        self.spending.add(self.source, month, units)
+        return month
+
+    def give_back(self, units: Mapping[str, int], month: str) -> None:
+        """What was charged is known not to have been spent."""
+        self.spending.add(self.source, month, {name: -count for name, count in units.items()})
+
+    def words(self, units: Mapping[str, int], otherwise: Mapping[str, int]) -> dict[str, str]:
+        """What a line of the timeline says of the price; `otherwise` are the units of the same answer without links."""
+        cost = self.prices.cost(units)
+        said = {"cost": money(cost, self.prices.currency)}
+        warning = dearer(cost, self.prices.cost(otherwise), self.prices.currency)
+        return said | ({"warning": warning} if warning else {})
+
+
 def prices(connector: str) -> Prices | None:
     """The price list of a connector, None where nothing is charged. Raises ValueError for a file of the wrong shape."""
     path = _FOLDER / connector / "prices.json"

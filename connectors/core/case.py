@@ -54,6 +54,8 @@ class Happening(StrEnum):
     NOTED = "noted"
     NOTIFIED = "notified"
     REFUSED = "refused"
+    UNCERTAIN = "uncertain"
+    """It is not known whether an answer went out, and nothing can tell: it is not sent again, a person has to look."""
     DELAYED = "delayed"
 
 

@@ -77,7 +77,7 @@ def note_draft(
     parts = []
     for wish in wishes:
         post = posts.get(wish.mention or "")
-        if wish.happening is Happening.REFUSED:
+        if wish.happening in {Happening.REFUSED, Happening.UNCERTAIN}:
             parts.append(_refused(wish))
         elif wish.update is not None:
             parts.append(_written(wish, (updates or {}).get(wish.update)))
@@ -133,8 +133,11 @@ def _written(wish: Effect, words: UpdateWords | None) -> str:
 
 
 def _refused(wish: Effect) -> str:
-    """For whoever wrote an answer that its source did not take."""
-    lines = ["This answer was not posted; the customer has not seen it.", wish.error or "", f"Update: {wish.update}"]
+    """For whoever wrote an answer that its source did not take, or may not have taken."""
+    head = "This answer was not posted; the customer has not seen it."
+    if wish.happening is Happening.UNCERTAIN:
+        head = "It is not known whether this answer was posted. It is not sent again."
+    lines = [head, wish.error or "", f"Update: {wish.update}"]
     return "\n".join(line for line in lines if line)
 
 

@@ -1,23 +1,25 @@
 """Carries one answer back to where the customer asked, under the ledger: once, however often it is tried.
 
 A vendor's failure never leaves `run`: it becomes the state of the effect and the time of the next try. An answer whose
-outcome is unknown is looked for by its key before it is sent again.
+outcome is unknown is looked for by its key before it is sent again; where a source cannot tell, it is never sent again,
+and a person is asked to look. What an answer costs is counted before it is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from connectors.core.budget import Till, without_links
 from connectors.core.carry import OutOfTimeError
 from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening
 from connectors.core.compose import UpdateWords
-from connectors.core.errors import ConflictError, RejectedError, RemoteError
+from connectors.core.errors import ConflictError, RejectedError, RemoteError, UnknownOutcomeError
 from connectors.core.identity import digest
-from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, failed, next_step
+from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, ended, failed, next_step
 from connectors.core.models import Mention
-from connectors.core.ports import Replier
+from connectors.core.ports import Reference, Replier
 
 
 class Words(Protocol):
@@ -43,7 +45,7 @@ class ReplyLedger(Ledger, Protocol):
 
 
 class Answerer:
-    """Carries out `reply` effects. Times as in `RecordSync`."""
+    """Carries out `reply` effects. Times as in `RecordSync`; `till` where the source's answers cost something."""
 
     def __init__(
         self,
@@ -55,7 +57,9 @@ class Answerer:
         now: Callable[[], int],
         remaining: Callable[[], float],
         need: float,
+        till: Till | None = None,
     ) -> None:
+        self._till, self._bill = till, dict[str, str]()
         self._ledger, self._words, self._replier, self._pace = ledger, words, replier, pace
         self._now, self._remaining, self._need = now, remaining, need
 
@@ -87,24 +91,28 @@ class Answerer:
 
     def _told(self, refused: Effect) -> list[Effect]:
         """A note for whoever wrote the answer, in the record where it was written: nobody else would notice."""
+        happening = Happening.UNCERTAIN if refused.doubt else Happening.REFUSED
         words = self._words.words(refused.update or "")
         if words is None:
             return []
         return [
             Effect(
                 case=refused.case,
-                id=f"note#{words.system}#{digest(refused.id, length=24)}#refused",
+                id=f"note#{words.system}#{digest(refused.id, length=24)}#{happening}",
                 kind=EffectKind.NOTE,
                 target=words.system,
                 planned_at=self._now(),
                 due_at=self._now(),
-                happening=Happening.REFUSED,
+                happening=happening,
                 update=refused.update,
                 error=refused.error,
             )
         ]
 
     def _attempt(self, case: Case, held: Effect, step: Next) -> Effect:
+        self._bill = {}
+        if step is Next.LOOK_UP and not self._replier.findable:
+            return self._in_doubt(case, held)
         sent = False
         try:
             mention = self._asked(case, held)
@@ -113,12 +121,40 @@ class Answerer:
                 text = self._text(held)
                 self._check_time()
                 sent = True
-                found = self._replier.reply(mention, text, held.key)
+                found = self._send(mention, text, held.key)
         except RemoteError as error:
+            if sent and isinstance(error, UnknownOutcomeError) and not self._replier.findable:
+                return self._in_doubt(case, held)
             if sent or step is Next.SEND or isinstance(error, RejectedError):
                 return failed(held, error, self._now(), self._pace, self._replier.settle)
             return doubtful(held, error, self._now(), self._pace)
         return done(held, self._now(), found.id, found.url)
+
+    def _send(self, mention: Mention, text: str, key: str) -> Reference:
+        """Send it, once it is paid for. What is known not to have been sent is given back; what is not known is not."""
+        if self._till is None or (units := self._units(mention, text)) is None:
+            return self._replier.reply(mention, text, key)
+        month = self._till.charge(units, self._now())
+        self._bill = self._till.words(units, self._units(mention, without_links(text)) or {})
+        try:
+            return self._replier.reply(mention, text, key)
+        except RemoteError as error:
+            if not isinstance(error, UnknownOutcomeError):
+                self._till.give_back(units, month)
+                self._bill = {}
+            raise
+
+    def _units(self, mention: Mention, text: str) -> Mapping[str, int] | None:
+        """What an answer costs, where its source says so (see `Replier`)."""
+        count: Callable[[Mention, str], Mapping[str, int]] | None = getattr(self._replier, "units", None)
+        return None if count is None else count(mention, text)
+
+    def _in_doubt(self, case: Case, held: Effect) -> Effect:
+        """Nothing can tell whether it went out. A second answer in public is worse than one that a person repeats."""
+        mention = self._words.said(held.mention or case.first_mention)
+        where = (mention.url if mention else None) or case.conversation
+        why = f"it is not known whether your answer went out; look at {where}, and answer there if it did not"
+        return ended(held, EffectState.REJECTED, self._now(), why).model_copy(update={"doubt": True})
 
     def _asked(self, case: Case, effect: Effect) -> Mention:
         mention = self._words.said(effect.mention or case.first_mention)
@@ -143,13 +179,14 @@ class Answerer:
 
     def _event(self, case: Case, effect: Effect) -> CaseEvent:
         kinds = {EffectState.DONE: Happening.REPLIED, EffectState.REJECTED: Happening.REFUSED}
-        kind = kinds.get(effect.state, Happening.DELAYED)
+        kind = Happening.UNCERTAIN if effect.doubt else kinds.get(effect.state, Happening.DELAYED)
         said = {
             "source": effect.target,
             "update": effect.update,
             "post": effect.reference,
             "url": effect.url,
             "error": effect.error,
+            **self._bill,
         }
         return CaseEvent(
             case=case.id,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import BaseModel
 
+from connectors.core.budget import Till
 from connectors.core.carry import OutOfTimeError
 from connectors.core.case import Case, Effect, EffectKind, EffectState
 from connectors.core.compose import UpdateWords, note_draft
@@ -53,6 +54,7 @@ class Forum:
     fault: Callable[[str], Any] = lambda call: None
     kept: list[tuple[str, str]] = field(default_factory=list)
     settle: float = 30.0
+    findable: bool = True
     tier: ClassVar[Tier] = Tier.NONE
     replier_credentials_model: ClassVar[type[BaseModel]] = BaseModel
 
@@ -92,6 +94,7 @@ class Bench:
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     clock: Clock = field(default_factory=Clock)
     left: float = 60.0
+    till: Till | None = None
 
     def __post_init__(self) -> None:
         self.ledger.plan(EFFECT)
@@ -105,6 +108,7 @@ class Bench:
             now=self.clock.now,
             remaining=lambda: self.left,
             need=5.0,
+            till=self.till,
         )
         return answerer.run(CASE, EFFECT.id)
 
