@@ -81,7 +81,7 @@ class Position:
         kept = _read(cursor)
         known = kept.get("streams")
         known = known if isinstance(known, dict) else {}
-        start = id_at(now)
+        start = max(0, id_at(now) - 1)  # X asks for what is above it
         day, users = kept.get("day"), kept.get("users")
         return cls(
             {name: _stream(known.get(name)) or Stream(start, start) for name in names},
