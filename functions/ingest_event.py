@@ -15,6 +15,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
 
 import connectors
@@ -22,6 +23,7 @@ from connectors.aws import clients
 from connectors.aws.blobs import Blobs
 from connectors.aws.config import ConfigStore
 from connectors.aws.cursors import TableCursors
+from connectors.aws.heard import TableHeard, signs_of_life
 from connectors.aws.hold import hold
 from connectors.aws.inbox import CHUNK, Parcel, SqsInbox, of_events, opened
 from connectors.aws.intake import Intake
@@ -58,6 +60,11 @@ def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, TableCursors, Any
     return settings, ConfigStore(client, settings.table), intake, blobs, cursors, clients.make("sqs")
 
 
+@cache
+def _counts() -> TableHeard:
+    return TableHeard(Table(clients.make("dynamodb"), Settings.read().table))
+
+
 def _take_in(record: SQSRecord) -> None:
     settings, config, intake, blobs, _, sqs = _adapters()
     parcel = opened(record.body, blobs.get)
@@ -87,8 +94,19 @@ def _take_in(record: SQSRecord) -> None:
         again = of_events(parcel.source, place.connector, body, parcel.delivery.received_at, parcel.tries + 1)
         inbox.put(again, AGAIN[parcel.tries])
     logger.info("taken in", extra={"source": parcel.source, "events": dict(done.counts), "tries": parcel.tries})
-    if isinstance(live, SourceConfig) and live.poll is not None:
-        _compare(parcel, done)
+    if isinstance(live, SourceConfig):
+        _count(parcel, done)
+        if live.poll is not None:
+            _compare(parcel, done)
+
+
+def _count(parcel: Parcel, done: Ingested) -> None:
+    """Every hour's signs of life are what a source's silence is measured against. Nothing fails because of it."""
+    if count := signs_of_life(done.counts):
+        try:
+            _counts().add(parcel.source, count, parcel.delivery.received_at)
+        except (BotoCoreError, ClientError):
+            logger.warning("not counted", extra={"source": parcel.source, "count": count})
 
 
 def _compare(parcel: Parcel, done: Ingested) -> None:

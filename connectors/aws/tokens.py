@@ -19,7 +19,7 @@ from connectors.aws.health import TableHealth
 from connectors.aws.secrets import Credentials
 from connectors.aws.table import Table
 from connectors.core.errors import ConflictError, MisconfiguredError, RemoteError, UnavailableError
-from connectors.core.health import TokenHealth, TokenState, Use
+from connectors.core.health import TokenHealth, TokenState, Use, renewable
 from connectors.core.identity import digest
 from connectors.core.plan import SourceConfig, canonical
 
@@ -70,7 +70,7 @@ class Tokens:
         One that needs no renewing comes back as it is, without a look at the table. While another worker renews, this
         one waits a little, and then goes on with what it has: the vendor says whether that is still good. Never raises
         a RemoteError of the renewal; what `build` raises passes."""
-        if not hasattr(account, "refresh_due") or not self._due(source, account):
+        if not renewable(account, self._now()) or not self._due(source, account):
             return account
         waited = 0.0
         while True:

@@ -38,6 +38,9 @@ _LASTING = frozenset({TokenState.REVOKED, TokenState.EXPIRED, TokenState.SCOPE_M
 _RENEWABLE = frozenset({TokenState.EXPIRING, TokenState.EXPIRED})
 
 
+_FAR = 50 * 365 * 86_400_000
+
+
 @dataclass(frozen=True, slots=True)
 class TokenHealth:
     """`until` in milliseconds: when an expiring token ends, or a limit does. `detail`: one sentence, no secrets."""
@@ -111,6 +114,12 @@ def needs_people(use: Use, seen: TokenHealth, *, renewable: bool) -> bool:
     if seen.state not in _LASTING:
         return False
     return use is Use.RENEWAL or not (renewable and seen.state in _RENEWABLE)
+
+
+def renewable(account: object, now: int) -> bool:
+    """Whether Hailback renews this account's access token by itself: some time it will be due."""
+    due = getattr(account, "refresh_due", None)
+    return bool(due and due(now + _FAR))
 
 
 REMEDY: dict[TokenState, str] = {

@@ -97,7 +97,7 @@ class Acme:
     due: Callable[[str], bool]
 
     def refresh_due(self, now: int) -> bool:
-        return self.due(self.document["access"])
+        return now > 2_000_000_000_000 or self.due(self.document["access"])
 
     def refresh(self, now: int) -> dict[str, object]:
         return self.vendor.renew(self.document["refresh"])
