@@ -20,9 +20,9 @@ from connectors.core.models import AnyEvent, Mention
 from connectors.core.ports import Page, Reference, Tier
 from connectors.facebook import answers, values
 from connectors.facebook.graph import Answer, GoneError, Graph, LimitedError
-from connectors.facebook.payloads import Whose
+from connectors.facebook.payloads import Whose, listed
 from connectors.facebook.settings import FacebookCredentials, FacebookSource
-from connectors.facebook.sweep import Place, Task, following, reaches_back
+from connectors.facebook.sweep import Place, Task, following, reaches_back, said
 from connectors.http import HttpClient
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class FacebookAccount:
         now = self._now()
         place = Place.read(cursor)
         if place is None:
-            return Page([], Place(since=now).written(), AGAIN)
+            return Page([], Place(start=now, since=now).written(), AGAIN)
         if now < place.rest:
             return Page([], place.written(), (place.rest - now) / 1000)
         if not place.todo:
@@ -93,7 +93,7 @@ class FacebookAccount:
     def _step(self, place: Place, now: int) -> tuple[list[AnyEvent], Place]:
         """Up to `CALLS` requests. What breaks off after the first is left for the next poll, which then raises it."""
         events: list[AnyEvent] = []
-        since = place.since - OVERLAP * 1000
+        since = max(place.start, place.since - OVERLAP * 1000)
         for number in range(CALLS):
             if not place.todo:
                 break
@@ -117,12 +117,19 @@ class FacebookAccount:
             if not _skippable(task, error):
                 raise
             return [], replace(place, todo=tuple(rest)), 0.0
-        if task.what == "comments":
-            found: list[Any] = answers.comments(answer.body, task.post, self._whose, now)
-        else:
-            found = answers.posts(answer.body, self._whose, now)
         more = (*rest, *_more(task, answer.body, since))
-        return [one for one in found if _since(one, since)], replace(place, todo=more), answer.usage.rest
+        return self._found(task, answer.body, since, now), replace(place, todo=more), answer.usage.rest
+
+    def _found(self, task: Task, body: Mapping[str, Any], since: int, now: int) -> list[AnyEvent]:
+        """What was said in this window. A post that tags us may be older than its tag."""
+        if task.what == "tagged":
+            data = [one for one in listed(body.get("data")) if (said(one) or since) >= since]
+            return [one for one in answers.posts({"data": data}, self._whose, now) if isinstance(one, Mention)]
+        if task.what == "comments":
+            found = answers.comments(body, task.post, self._whose, now)
+        else:
+            found = answers.posts(body, self._whose, now)
+        return [one for one in found if _since(one, since)]
 
     def _ask(self, task: Task) -> Answer:
         if task.what == "comments":

@@ -32,9 +32,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Times in milliseconds. `since`: what was said before is known; `begun`: when this sweep began, 0 between two;
-    `rest`: until then nothing is asked."""
+    """Times in milliseconds. `start`: what was said before the first poll is left alone; `since`: what was said before
+    that is known; `begun`: when this sweep began, 0 between two; `rest`: until then nothing is asked."""
 
+    start: int
     since: int
     begun: int = 0
     rest: int = 0
@@ -49,7 +50,8 @@ class Place:
         try:
             said: Any = json.loads(cursor or "")
             tasks = tuple(Task(**one) for one in said["todo"])
-            return cls(since=int(said["since"]), begun=int(said["begun"]), rest=int(said["rest"]), todo=tasks[:_TASKS])
+            times = {name: int(said[name]) for name in ("start", "since", "begun", "rest")}
+            return cls(**times, todo=tasks[:_TASKS])
         except (ValueError, TypeError, KeyError, OverflowError):
             return None
 
@@ -79,7 +81,7 @@ def reaches_back(listing: Mapping[str, Any], since: int) -> bool:
     if not following(listing):
         return False
     data = listing.get("data")
-    times = [_said(one) for one in data] if isinstance(data, list) else []
+    times = [said(one) for one in data] if isinstance(data, list) else []
     known = [at for at in times if at is not None]
     if not known:
         return False
@@ -87,7 +89,8 @@ def reaches_back(listing: Mapping[str, Any], since: int) -> bool:
     return not (falling and known[-1] < since)
 
 
-def _said(one: object) -> int | None:
+def said(one: object) -> int | None:
+    """When a thing was said, or the Page tagged in it, in milliseconds; None where it does not tell."""
     if not isinstance(one, dict):
         return None
     tagged = values.milliseconds(one.get("tagged_time"))

@@ -45,6 +45,7 @@ class Said:
     under: str = ""
     parent: str = ""
     tagged: bool = False
+    tagged_at: float = 0.0
 
 
 @dataclass
@@ -103,7 +104,7 @@ class Graph:
             return self._create(owner, given)
         if method == "GET" and owner == self.page and edge in {"feed", "tagged"}:
             posts = [one for one in self.said if not one.under and one.tagged == (edge == "tagged")]
-            posts.sort(key=lambda one: one.at, reverse=True)
+            posts.sort(key=lambda one: one.tagged_at or one.at, reverse=True)
             return 200, self._listing(path, given, [self._post(one, given) for one in posts])
         if method == "GET" and edge == "comments" and any(one.id == owner for one in self.said):
             return 200, self._listing(path, given, self._comments(owner))
@@ -138,6 +139,7 @@ class Graph:
         shown: dict[str, Any] = {"id": one.id, "created_time": iso(one.at), "permalink_url": permalink(one)}
         shown |= {"message": one.text} if one.text else {}
         shown |= {"from": one.who} if one.who else {}
+        shown |= {"tagged_time": iso(one.tagged_at)} if one.tagged_at else {}
         return shown | ({"parent": {"id": one.parent}} if one.parent else {})
 
     def _listing(self, path: str, given: dict[str, str], everything: list[dict[str, Any]]) -> dict[str, Any]:
