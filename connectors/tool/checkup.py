@@ -18,6 +18,7 @@ from connectors.core.case import SHARDS, Case, Effect, EffectState
 from connectors.core.compose import moment
 from connectors.tool.dead_letters import DeadLetters
 from connectors.tool.deployment import Deployment
+from connectors.tool.spending import gaps, money_matters, spending
 
 Document = dict[str, Any]
 MOST = 200
@@ -58,11 +59,12 @@ class Checkup:
             "sources": (sources := self._sources()),
             "cursors": self._kept("CURSOR", systems, sources),
             "leases": self._kept("LEASE", systems, sources),
+            "spending": spending(self._deployment, self._now),
             "failed_over": self._failed_over(),
             "also_due": {name: len(items) for name, items in sorted(by_type.items())},
             "cut": [f"only the first {self._most} items of each shard of the due index were read"] if more else [],
         }
-        found["wrong"] = wrong(found)
+        found["wrong"] = [*wrong(found), *money_matters(found["spending"]), *gaps(found["cursors"], self._now)]
         found["well"] = not found["wrong"]
         return found
 
@@ -259,7 +261,9 @@ def wrong(found: Document) -> list[str]:
         said.append(f"{many} for {one['target']} {'is' if one['count'] == 1 else 'are'} {one['state']}{why}")
     if late := found["undispatched"]["late"]:
         said.append(f"{late} event{'s' * (late > 1)} not dispatched for more than {_LATE // 60} minutes: see wake_due")
-    said += [f"asking {_name(one)} fails: {one['error']}" for one in found["cursors"] if one.get("error")]
+    stopped = "Budget: "  # which is told with the money
+    failing = [one for one in found["cursors"] if one.get("error") and not one["error"].startswith(stopped)]
+    said += [f"asking {_name(one)} fails: {one['error']}" for one in failing]
     for one in found["queues"]:
         if (one["oldest_seconds"] or 0) > 600:
             age = int(one["oldest_seconds"] // 60)

@@ -46,12 +46,13 @@ def show(found: Row) -> None:
     from rich.markup import escape
 
     from connectors.tool.show import console
+    from connectors.tool.spending import line
 
     out = console()
     first, *rest = found["wrong"] or ["all well"]
     out.print(f"[bold {'green' if found['well'] else 'red'}]{escape(first)}[/]", highlight=False, soft_wrap=True)
-    for line in rest:
-        out.print(f"[yellow]{escape(line)}[/]", highlight=False, soft_wrap=True)
+    for sentence in rest:
+        out.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
     plan = found["plan"]
     said = [f"{one['name']}: {' else '.join(one['systems'])}" for one in plan["routes"]]
     _section(out, "Plan", [f"{plan['version']}  {'; '.join(said)}"] if plan["version"] else ["none"])
@@ -63,6 +64,7 @@ def show(found: Row) -> None:
     _section(out, "Failed over", [_detour(one) for one in found["failed_over"]])
     _section(out, "Sources", [_source(one) for one in found["sources"]])
     _section(out, "Polls", [_fields(one) for one in (*found["cursors"], *found["leases"])])
+    _section(out, "Money", [line(one) for one in found["spending"]])
     _section(out, "Not shown", found["cut"])
 
 
