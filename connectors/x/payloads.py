@@ -49,7 +49,7 @@ def gone(answer: Mapping[str, Any], at: int) -> list[Deletion]:
     found = []
     for error in mappings(answer.get("errors")):
         kind = error.get("type")
-        about_a_post = error.get("resource_type") in {"tweet", "post", None} and error.get("parameter") in {"ids", "id"}
+        about_a_post = error.get("resource_type") in ("tweet", "post", None) and error.get("parameter") in ("ids", "id")
         asked = first_id(error, "resource_id", "value")
         if isinstance(kind, str) and kind.endswith(_GONE) and about_a_post and asked:
             found.append(Deletion(connector=CONNECTOR, native_id=asked, order=at))
@@ -162,7 +162,7 @@ def _answer(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
 
 
 def _answered(thing: Mapping[str, Any], beside: Around) -> Event:
-    if _DIRECT & set(thing) or thing.get("event_type") in {"MessageCreate", "ParticipantsJoin", "ParticipantsLeave"}:
+    if _DIRECT & set(thing) or thing.get("event_type") in ("MessageCreate", "ParticipantsJoin", "ParticipantsLeave"):
         return _ignored("dm_event", "a private message is not ours to read", keep_raw=False)
     if "text" in thing or "author_id" in thing:
         return v2_post(thing, beside)
