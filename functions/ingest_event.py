@@ -23,41 +23,41 @@ from connectors.aws import clients
 from connectors.aws.blobs import Blobs
 from connectors.aws.config import ConfigStore
 from connectors.aws.cursors import TableCursors
+from connectors.aws.gaps import COMPARE, Gaps
 from connectors.aws.heard import TableHeard, signs_of_life
 from connectors.aws.hold import hold
 from connectors.aws.inbox import CHUNK, Parcel, SqsInbox, of_events, opened
 from connectors.aws.intake import Intake
 from connectors.aws.settings import Settings
 from connectors.aws.table import Table
-from connectors.core.ingest import Ingested, Origin, ingest, missed, read
+from connectors.core.ingest import Ingested, Origin, ingest, read
 from connectors.core.models import AnyEvent, Deletion, Event
 from connectors.core.plan import SourceConfig, SystemConfig
 
 logger = Logger()
 AGAIN = (60, 120, 240, 480, 900)
 """Seconds after which an update of an unknown record is looked at again; then it is none of ours."""
-HEARD_EVERY = 600.0
-"""Seconds between two notes that a source's webhook works, in each of this function's processes."""
-_heard: dict[str, float] = {}
 _EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[Event])
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
 
 @cache
-def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, TableCursors, Any]:
+def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, Gaps, Any]:
     settings = Settings.read()
-    client = clients.make("dynamodb")
+    client, sqs = clients.make("dynamodb"), clients.make("sqs")
     blobs = Blobs(lambda: clients.make("s3"), settings.bucket)
     table = Table(client, settings.table)
+    inbox = SqsInbox(sqs, settings.inbox_url, lambda: clients.make("s3"), settings.bucket)
     cursors = TableCursors(table, settings.pace.doorbell)
+    gaps = Gaps(table, cursors, inbox.put, chance=settings.gap_seconds, now=_now)
     intake = Intake(
         table,
         blobs,
-        now=lambda: int(time.time() * 1000),
+        now=_now,
         grace=settings.pace.doorbell,
         text_days=settings.text_days,
     )
-    return settings, ConfigStore(client, settings.table), intake, blobs, cursors, clients.make("sqs")
+    return settings, ConfigStore(client, settings.table), intake, blobs, gaps, sqs
 
 
 @cache
@@ -66,8 +66,11 @@ def _counts() -> TableHeard:
 
 
 def _take_in(record: SQSRecord) -> None:
-    settings, config, intake, blobs, _, sqs = _adapters()
+    settings, config, intake, blobs, gaps, sqs = _adapters()
     parcel = opened(record.body, blobs.get)
+    if parcel.parsed and COMPARE in parcel.delivery.headers:
+        _report(parcel.source, gaps.due(parcel))
+        return
     live = config.source(parcel.source) or config.system(parcel.source)
     place = live or config.source(parcel.source, with_deleted=True)
     if place is None and config.system(parcel.source, with_deleted=True) is not None:
@@ -88,16 +91,27 @@ def _take_in(record: SQSRecord) -> None:
     if live is None:  # a webhook outlives its source: nothing new comes in by it, but what people remove still goes
         logger.info("only removals are obeyed: the source was deleted", extra={"source": parcel.source})
         events = [event for event in events if isinstance(event, Deletion)]
-    done = ingest(events, Origin(parcel.source, place.connector), parcel.delivery, intake)
+    polled = parcel.parsed and isinstance(live, SourceConfig)
+    done = ingest(events, Origin(parcel.source, place.connector, polled), parcel.delivery, intake)
+    logger.info("taken in", extra={"source": parcel.source, "events": dict(done.counts), "tries": parcel.tries})
     if done.early and parcel.tries < len(AGAIN):
         body = _EVENTS.dump_json(done.early).decode()
         again = of_events(parcel.source, place.connector, body, parcel.delivery.received_at, parcel.tries + 1)
         inbox.put(again, AGAIN[parcel.tries])
-    logger.info("taken in", extra={"source": parcel.source, "events": dict(done.counts), "tries": parcel.tries})
     if isinstance(live, SourceConfig):
-        _count(parcel, done)
-        if live.poll is not None:
-            _compare(parcel, done)
+        _observe(live, parcel, done)
+
+
+def _observe(source: SourceConfig, parcel: Parcel, done: Ingested) -> None:
+    """What a delivery tells of its source, besides what was said."""
+    _count(parcel, done)
+    if source.poll is None:
+        return
+    _, _, _, _, gaps, _ = _adapters()
+    if parcel.parsed:
+        _report(source.id, gaps.polled(parcel, done))
+    else:
+        gaps.pushed(source.id, parcel.delivery.received_at)
 
 
 def _count(parcel: Parcel, done: Ingested) -> None:
@@ -109,23 +123,13 @@ def _count(parcel: Parcel, done: Ingested) -> None:
             logger.warning("not counted", extra={"source": parcel.source, "count": count})
 
 
-def _compare(parcel: Parcel, done: Ingested) -> None:
-    """A source that is polled beside its webhook: what did the poll find that the webhook missed?
+def _report(source: str, missed: int) -> None:
+    if missed:
+        logger.warning("the poll found what the webhook missed", extra={"source": source, "missed": missed})
 
-    Counted once what it tells of is safe; should this function end in between, those are not counted."""
-    settings, _, _, _, cursors, _ = _adapters()
-    now = time.time()
-    if not parcel.parsed:
-        if now - _heard.get(parcel.source, 0.0) >= HEARD_EVERY:
-            cursors.heard(parcel.source, parcel.delivery.received_at)
-            _heard[parcel.source] = now
-        return
-    if not done.news:
-        return
-    since = cursors.pushed_since(parcel.source)
-    if count := len(missed(done.news, since, parcel.delivery.received_at, settings.gap_seconds)):
-        cursors.missed(parcel.source, count, int(now * 1000))
-        logger.warning("the poll found what the webhook missed", extra={"source": parcel.source, "missed": count})
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def _events(parcel: Parcel, place: SourceConfig | SystemConfig) -> Sequence[AnyEvent]:

@@ -106,11 +106,13 @@ class Intake:
         if mention.version == known["version"]:
             beside["event_order"] = max(mention.order, known["event_order"])
         news = {name: value for name, value in beside.items() if value != known.get(name)}
-        if news:
+        told = "polled_first" in known and not origin.polled and mention.version == known["version"]
+        if news or told:
             changes = ", ".join(["rev = rev + :one", *(f"{name} = :{name}" for name in news)])
             condition, values = _unmoved(known)
             values |= {":one": 1, **{f":{name}": value for name, value in news.items()}}
-            self._table.update(*mention_key(mention.id), f"SET {changes}", values, condition)
+            gone = " REMOVE polled_first" if told else ""
+            self._table.update(*mention_key(mention.id), f"SET {changes}{gone}", values, condition)
         return Taken.DUPLICATE
 
     def _first(self, mention: Mention, origin: Origin, known: Item | None, text: Callable[[], Item]) -> Taken:
@@ -284,6 +286,7 @@ class Intake:
             "own": mention.own,
             "restored_order": mention.order if mention.restored else None,
             "event_order": mention.order,
+            "polled_first": True if origin.polled else None,  # see `gaps`
             "words": digest(mention.text),
             "url": mention.url if len(mention.url or "") <= _LONGEST_URL else None,
             "case": case,

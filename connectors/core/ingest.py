@@ -10,11 +10,8 @@ from typing import Protocol
 
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
-from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
+from connectors.core.models import AnyEvent, Mention, Unsupported
 from connectors.core.ports import Receiver
-
-_FIRST_TIME = 1_000_000_000_000
-"""Milliseconds: a version at least as great is the time of an edit, a smaller one counts edits."""
 
 
 class Taken(StrEnum):
@@ -42,13 +39,15 @@ class Taken(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a delivery came from: one of the administrators' sources, or of their systems of record."""
+    """Where a delivery came from: one of the administrators' sources, or of their systems of record. `polled`: the
+    source was asked, it did not tell."""
 
     source: str
     connector: str
+    polled: bool = False
 
 
-NEWS = frozenset({Taken.OPENED, Taken.SAID, Taken.OWN, Taken.EDITED, Taken.DELETED})
+NEWS = frozenset({Taken.OPENED, Taken.SAID, Taken.OWN, Taken.EDITED})
 """What a source said and nobody had heard before."""
 
 
@@ -96,26 +95,21 @@ def ingest(
     return done
 
 
-def missed(
+def on_trial(
     news: Sequence[tuple[AnyEvent, Taken]], pushed_since: int | None, asked_at: int, chance: float
-) -> list[AnyEvent]:
-    """Of what a poll brought and nobody had heard before, that which the source's webhook should have told.
-
-    It has had its chance where the thing happened after the webhook was first heard (`pushed_since`, None for never)
-    and at least `chance` seconds before the poll (`asked_at`); both in milliseconds. What does not say when it happened
-    is not held against anybody: an edit, where versions are counted and not timed."""
+) -> dict[str, int]:
+    """Of what a poll brought and nobody had heard before, the mentions that the source's webhook should tell of, by id,
+    with the time (milliseconds) until which it may: `chance` seconds after the post, or after the poll (`asked_at`)
+    where it does not say when, as of an edit. `pushed_since`: when the webhook was first heard, None for never; what is
+    older it could not tell."""
     if pushed_since is None:
-        return []
-    last = asked_at - int(chance * 1000)
-    return [event for event, taken in news if (at := _happened(event, taken)) and pushed_since <= at <= last]
-
-
-def _happened(event: AnyEvent, taken: Taken) -> int | None:
-    """When, in milliseconds, as far as the event tells."""
-    if isinstance(event, Mention):
-        if taken is Taken.EDITED:
-            return event.version if event.version >= _FIRST_TIME else None
-        return int(event.created_at.timestamp() * 1000) if event.created_at else None
-    if isinstance(event, Deletion) and event.deleted_at:
-        return int(event.deleted_at.timestamp() * 1000)
-    return None
+        return {}
+    trial: dict[str, int] = {}
+    for event, taken in news:
+        if not isinstance(event, Mention):
+            continue
+        edited = taken is Taken.EDITED or event.created_at is None
+        at = asked_at if edited or event.created_at is None else int(event.created_at.timestamp() * 1000)
+        if at >= pushed_since:
+            trial[event.id] = at + int(chance * 1000)
+    return trial
