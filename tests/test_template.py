@@ -21,6 +21,8 @@ FUNCTIONS = {
     "NotifyPeople": "Notify",
     "SendReply": "Reply",
     "WakeDue": "Wake",
+    "CheckSources": "Check",
+    "SweepPrivacy": "Sweep",
     "ConfigureStack": "Configure",
 }
 LOCKS = [ROOT / "requirements.lock", *sorted((ROOT / "infra").rglob("*.lock"))]
@@ -92,11 +94,14 @@ def _targets_of_dead_letters(resources: dict[str, Any], function: str) -> list[A
     return found
 
 
-@pytest.mark.parametrize("function", ["SyncRecord"])
-def test_what_an_administrator_has_to_mend_raises_an_alarm(resources: dict[str, Any], function: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [("SyncRecord", "SyncMend"), ("CheckSources", "CheckMend"), ("CheckSources", "Silent"), ("SweepPrivacy", "Late")],
+)
+def test_what_an_administrator_has_to_mend_raises_an_alarm(resources: dict[str, Any], function: str, kind: str) -> None:
     """The failure itself is parked and never shows as an error of the function."""
     short = FUNCTIONS[function]
-    metric, alarm = (resources[f"{short}{kind}"]["Properties"] for kind in ("MendMetric", "MendAlarm"))
+    metric, alarm = (resources[f"{kind}{part}"]["Properties"] for part in ("Metric", "Alarm"))
     (phrase,) = re.findall(r'\$\.message = "(.*)"', metric["FilterPattern"])
     handler = resources[function]["Properties"]["Handler"].replace(".handler", ".py")
     assert f'logger.error("{phrase}"' in (ROOT / "functions" / handler).read_text(encoding="utf-8")
@@ -147,7 +152,16 @@ def test_who_may_read_which_secrets(resources: dict[str, Any]) -> None:
         "Poll": ["credentials-??????", "credentials"],
         "Sync": ["credentials-??????", "credentials"],
         "Reply": ["credentials-??????", "credentials"],
+        "Check": ["credentials-??????", "credentials"],
+        "Sweep": ["credentials-??????", "credentials"],
     }
+    writers = {
+        short: [where["Sub"].rpartition("/")[2] for where in row["Resource"]]
+        for short in FUNCTIONS.values()
+        for row in statements(resources, f"{short}Role")
+        if "secretsmanager:PutSecretValue" in as_list(row["Action"])
+    }
+    assert writers == {short: readers[short] for short in ("Poll", "Reply", "Check", "Sweep")}
 
 
 def test_functions_are_told_what_they_ask_for_and_nothing_secret(resources: dict[str, Any]) -> None:

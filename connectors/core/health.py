@@ -110,10 +110,11 @@ def current(seen: TokenHealth, now: int) -> TokenHealth:
 
 
 def needs_people(use: Use, seen: TokenHealth, *, renewable: bool) -> bool:
-    """Whether an administrator has to act. What Hailback renews by itself needs nobody, unless renewing failed."""
+    """Whether an administrator has to act. A token that Hailback renews by itself may run out in use; it matters only
+    where renewing failed, or where a trial, which comes after it, still says so."""
     if seen.state not in _LASTING:
         return False
-    return use is Use.RENEWAL or not (renewable and seen.state in _RENEWABLE)
+    return use in {Use.RENEWAL, Use.CHECK} or not (renewable and seen.state in _RENEWABLE)
 
 
 def renewable(account: object, now: int) -> bool:

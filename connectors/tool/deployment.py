@@ -168,6 +168,8 @@ FUNCTIONS = (
     "NotifyPeople",
     "SendReply",
     "WakeDue",
+    "CheckSources",
+    "SweepPrivacy",
     "ConfigureStack",
 )
 """Logical ids, in pipeline order."""

@@ -72,6 +72,7 @@ def test_who_has_to_act() -> None:
     assert needs_people(Use.POLL, expired, renewable=False)
     assert not needs_people(Use.POLL, expired, renewable=True)
     assert needs_people(Use.RENEWAL, expired, renewable=True)
+    assert needs_people(Use.CHECK, expired, renewable=True)
     assert needs_people(Use.REPLY, REVOKED, renewable=True)
     assert not needs_people(Use.POLL, LIMITED, renewable=False)
 

@@ -20,13 +20,15 @@ pytestmark = pytest.mark.e2e
 
 ROLES = {
     "ReceiveRole": "inbox send, verification read, body keep",
-    "PollRole": "table, poll send, inbox send, credentials read, body keep",
+    "PollRole": "table, poll send, inbox send, credentials read, credentials write, body keep",
     "IngestRole": "inbox send, table, body keep, body read, text keep, text read, text remove",
     "DispatchRole": "table, sync send, notify send, reply send",
     "SyncRole": "table, sync send, credentials read, text read",
     "NotifyRole": "table, topic publish, topic describe, undelivered send, text read",
-    "ReplyRole": "table, reply send, credentials read, text read",
+    "ReplyRole": "table, reply send, credentials read, credentials write, text read",
     "WakeRole": "table, due query, sync send, notify send, reply send, poll send",
+    "CheckRole": "table, credentials read, credentials write",
+    "SweepRole": "table, day query, inbox send, credentials read, credentials write, body keep",
     "ConfigureRole": "table, secret describe, topic describe",
 }
 TABLE = {"table get", "table put", "table update", "table query", "table transaction"}
@@ -71,8 +73,19 @@ def deeds(local: LocalAws, stack: Stack) -> Iterator[dict[str, tuple[str, str, d
         "table scan": ("dynamodb", "scan", table),
         "due query": ("dynamodb", "query", {**table, "IndexName": "due", **where("due_shard")}),
         "state query": ("dynamodb", "query", {**table, "IndexName": "state", **where("state_shard")}),
+        "day query": ("dynamodb", "query", {**table, "IndexName": "day", **where("day_shard")}),
         "verification read": ("secretsmanager", "get_secret_value", {"SecretId": "hailback/iam/verification"}),
         "credentials read": ("secretsmanager", "get_secret_value", {"SecretId": "hailback/iam/credentials"}),
+        "credentials write": (
+            "secretsmanager",
+            "put_secret_value",
+            {"SecretId": "hailback/iam/credentials", "SecretString": "{}"},
+        ),
+        "verification write": (
+            "secretsmanager",
+            "put_secret_value",
+            {"SecretId": "hailback/iam/verification", "SecretString": "{}"},
+        ),
         "foreign secret read": ("secretsmanager", "get_secret_value", {"SecretId": "elsewhere/iam/verification"}),
         "secret describe": ("secretsmanager", "describe_secret", {"SecretId": "hailback/iam/credentials"}),
         "inbox send": send("Inbox"),
