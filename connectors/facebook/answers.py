@@ -26,7 +26,7 @@ _COMMENT_ONLY = frozenset(
     | {"like_count", "object", "parent", "user_likes"}
 )
 _POST_ONLY = frozenset(
-    {"actions", "attachments", "full_picture", "is_published", "privacy", "shares", "status_type", "story"}
+    {"actions", "attachments", "full_picture", "is_published", "post_id", "privacy", "shares", "status_type", "story"}
     | {"tagged_time", "to", "type", "updated_time"}
 )
 _SPOKEN = ("message", "created_time", "permalink_url", "story", "tagged_time")
@@ -197,7 +197,8 @@ def _guessed_post(native: str, whose: Whose) -> str:
 
 def _post_ids(value: Mapping[str, Any], url: str | None) -> tuple[str, str, None] | None:
     at = values.post_of(url)
-    native = identifier(value.get("id")) or ("_".join(at) if at else None)
+    # Who uploads a photo is told the photo's id, and beside it that of the post which it became.
+    native = identifier(value.get("post_id")) or identifier(value.get("id")) or ("_".join(at) if at else None)
     return None if native is None else (native, native, None)
 
 

@@ -41,6 +41,8 @@ class Facebook:
             raise PayloadError("the body is not a JSON object")
         if "entry" in body or isinstance(body.get("object"), str):
             return payloads.read(body, self._whose, delivery.received_at)
+        if "field" in body and "value" in body:
+            return payloads.read_change(body, self._whose, delivery.received_at)
         return answers.read(body, self._whose, delivery.received_at)
 
 

@@ -76,6 +76,11 @@ def read(body: Mapping[str, Any], whose: Whose, received_at: int) -> list[Event]
     return [event for entry in entries for event in _entry(entry, whose, received_at)]
 
 
+def read_change(change: Mapping[str, Any], whose: Whose, received_at: int) -> list[Event]:
+    """One change outside any delivery, as Meta's reference and its test button show them."""
+    return [_change(change, _Entry(whose, None, None, received_at))]
+
+
 def _entry(entry: object, whose: Whose, received_at: int) -> Iterator[Event]:
     if not isinstance(entry, dict):
         yield _unsupported("entry", "the entry is not an object")
@@ -139,7 +144,7 @@ def _mention(ids: _Ids, value: Mapping[str, Any], entry: _Entry, *, edited: bool
     version = (entry.order if at is None else at) if edited else 0
     own = said_by is not None and (said_by.native_id == entry.page or said_by.native_id in whose.accounts)
     # A delivery may bring other Pages of the same app; the token of this source does not answer there.
-    ours = not whose.configured or entry.page in whose.accounts
+    ours = not whose.configured or entry.page is None or entry.page in whose.accounts
     return Mention(
         connector=CONNECTOR,
         native_id=ids.native,

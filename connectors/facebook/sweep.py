@@ -76,7 +76,8 @@ def following(listing: Mapping[str, Any]) -> dict[str, str]:
 def reaches_back(listing: Mapping[str, Any], since: int) -> bool:
     """Whether the next page of a list may hold something said after `since`.
 
-    Not where the list runs from new to old and its last is older. A list in any other order has to be read to its end.
+    Not where the list runs from new to old and its last is older. A list in any other order, or in none that shows,
+    has to be read to its end.
     """
     if not following(listing):
         return False
@@ -85,7 +86,7 @@ def reaches_back(listing: Mapping[str, Any], since: int) -> bool:
     known = [at for at in times if at is not None]
     if not known:
         return False
-    falling = all(later <= earlier for earlier, later in pairwise(known))
+    falling = known[-1] < known[0] and all(later <= earlier for earlier, later in pairwise(known))
     return not (falling and known[-1] < since)
 
 

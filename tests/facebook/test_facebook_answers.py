@@ -78,6 +78,10 @@ def test_a_post_with_the_default_fields_is_told_from_a_comment_by_its_id() -> No
     assert read({**bare, "id": "901_903"}, PAGE)[0].kind == "reply"
 
 
+def test_an_uploaded_photo_is_known_by_its_post() -> None:
+    assert ids(read({"id": "88", "post_id": f"{PAGE}_901"})) == [(f"{PAGE}_901", f"{PAGE}_901", None, "post")]
+
+
 def test_several_things_may_be_asked_for_at_once() -> None:
     assert [one.native_id for one in read({"901_903": COMMENT, "901_904": COMMENT | {"id": "901_904"}})] == [
         "901_903",

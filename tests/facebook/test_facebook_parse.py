@@ -218,6 +218,10 @@ def test_one_delivery_may_hold_a_thousand_changes() -> None:
     ]
 
 
+def test_a_change_by_itself_is_read_as_the_reference_shows_it() -> None:
+    assert one({"field": "feed", "value": COMMENT}).id == changed().id
+
+
 def test_what_no_ticket_takes_does_not_leave() -> None:
     body = json.dumps(hook({**COMMENT, "message": "@", "from": {"id": "77", "name": "@"}})).encode()
     hostile = body.replace(b'"@"', b'"\\ud83e \\u0000"')

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from connectors.core.delivery import Delivery
@@ -161,6 +161,20 @@ def test_windows_overlap_so_that_a_late_comment_is_not_lost(asking: Asking) -> N
     asking.graph.say(BEN, "Held back by a filter", asking.now - OVERLAP + 60, under=post.id)
     asking.now += 300
     assert texts(asking.sweep()) == ["Held back by a filter"]
+
+
+def test_what_is_said_while_a_long_sweep_rests_is_left_for_the_next(asking: Asking) -> None:
+    post = asking.graph.say(ACME, "Sale!", START - 86_400)
+    asking.poll()
+    asking.now += 60
+    asking.graph.headers = {"x-app-usage": '{"call_count": 95}'}
+    asking.poll()  # the feed has been read, the rest of the sweep has not
+    asking.graph.say(BEN, "How much?", asking.now + 5, under=post.id)
+    asking.graph.headers = {}
+    asking.now += OVERLAP * 3
+    assert asking.sweep() == []
+    asking.now += 60
+    assert texts(asking.sweep()) == ["How much?"]
 
 
 def test_the_same_cursor_brings_the_same_posts_again(asking: Asking) -> None:
@@ -355,6 +369,7 @@ ASKING = st.tuples(st.just("ask"), st.integers(1, 3), st.integers(1, 4000))
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(SAYING | ASKING, max_size=40), st.integers(0, 40), st.booleans())
+@example(steps=[("say", 5, 1), ("ask", 1, 901), ("say", 2, 1)], flood=24, newest_first=False)  # all said in one second
 def test_whatever_the_schedule_everything_said_since_the_start_is_found(
     steps: list[tuple[str, int, int]], flood: int, newest_first: bool
 ) -> None:
