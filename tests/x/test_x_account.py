@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +23,7 @@ from connectors.core.health import TokenState
 from connectors.core.models import Mention
 from connectors.x import account as module
 from connectors.x.settings import XCredentials
+from connectors.x.values import id_at
 from tests.x.xapi import ACCOUNT, HANDLE, OAUTH1, OAUTH2, Fault, XApi, account
 
 MINUTE = 60_000
@@ -218,7 +221,7 @@ def test_search_never_asks_behind_x_s_seven_days(api: XApi, url: str, clock: Clo
     clock.now += 30 * 24 * 60 * MINUTE
     x.poll(cursor)
     asked = {call.path: int(call.query["since_id"]) for call in api.calls}
-    week_ago = module.id_at(clock.now - 7 * 24 * 60 * MINUTE)
+    week_ago = id_at(clock.now - 7 * 24 * 60 * MINUTE)
     assert asked["/2/tweets/search/recent"] > week_ago > asked[f"/2/users/{ACCOUNT}/mentions"]
 
 
@@ -498,3 +501,26 @@ def test_no_secret_is_logged_or_shown(api: XApi, url: str, clock: Clock, caplog:
         x.poll(x.poll(None).cursor)
     shown = f"{caplog.text} {refused.value}"
     assert [word for word in ("app-bearer", "token secret", "key secret", "words of ours") if word in shown] == []
+
+
+def test_receiving_never_imports_tweepy_and_neither_does_looking_at_the_settings() -> None:
+    program = "import sys, connectors.x.connector, connectors.x.account; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert "connectors.x.account" in loaded
+    assert [name for name in loaded if name.partition(".")[0] in {"tweepy", "requests", "oauthlib"}] == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"api_key": "a", "api_secret": "b"},
+        {"access_token": "a", "access_token_secret": "b"},
+        {"bearer_token": "a", "refresh_token": "b"},
+        {"bearer_token": "a", "token": "b"},
+    ],
+)
+def test_credentials_that_are_half_there_are_refused_without_being_shown(document: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="X") as refused:
+        XCredentials.model_validate({**document, **{name: f"hush-{value}" for name, value in document.items()}})
+    assert "hush" not in str(refused.value)

@@ -266,7 +266,10 @@ def _signed(call: Call, header: str) -> bool:
         for name, _, value in (part.partition("=") for part in header.removeprefix("OAuth ").split(","))
     }
     signature = given.pop("oauth_signature")
-    escape = lambda text: quote(text, safe="-._~")  # noqa: E731
+
+    def escape(text: str) -> str:
+        return quote(text, safe="-._~")
+
     pairs = sorted((escape(name), escape(value)) for name, value in [*given.items(), *call.query.items()])
     base = "&".join(
         [call.method, escape(call.headers[":url"]), escape("&".join(f"{name}={value}" for name, value in pairs))]
