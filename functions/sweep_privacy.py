@@ -138,7 +138,7 @@ def _sweep(on: _Adapters, source: SourceConfig, shelf: TableShelf, ends: float) 
             lambda: ends - time.monotonic() > need,
         )
     finally:
-        on.book.release(source.id, attempt, done.not_before, done.error)
+        on.book.release(source.id, attempt, done.not_before, done.error, on.settings.text_days)
     said = {"source": source.id, "posts": done.posts, "gone": done.gone, "days_left": done.left, "error": done.error}
     (logger.warning if done.error else logger.info)("looked at posts again", extra=said)
     if done.unjudged:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from connectors.aws.cases import keep_until
 from connectors.aws.table import Item, Table
 from connectors.core.case import SHARDS
+from connectors.core.compose import moment
 from connectors.core.errors import ConflictError
 from connectors.core.privacy import Day, Kept, owner, standing
 
@@ -55,10 +56,10 @@ class TableBook:
             return None
         return was + 1
 
-    def release(self, source: str, attempt: int, not_before: int, error: str | None) -> None:
-        """Give it back."""
-        values: Item = {":free": 0, ":then": not_before, ":was": attempt}
-        change = "SET lease_until = :free, not_before = :then"
+    def release(self, source: str, attempt: int, not_before: int, error: str | None, kept_days: int = 90) -> None:
+        """Give it back. `kept_days`: for how many days words are kept; `hailback doctor` looks so far back."""
+        values: Item = {":free": 0, ":then": not_before, ":was": attempt, ":kept": kept_days}
+        change = "SET lease_until = :free, not_before = :then, kept_days = :kept"
         change, values = (f"{change}, #error = :error", {**values, ":error": error}) if error else (change, values)
         try:
             self._table.update(
@@ -70,6 +71,10 @@ class TableBook:
             )
         except ConflictError:
             return
+
+    def kept_days(self, source: str) -> int:
+        """How far back the last run looked."""
+        return int((self._table.get(*_key(source)) or {}).get("kept_days", 90))
 
     def days(self, source: str) -> Mapping[str, Day]:
         """The days that were walked, or begun."""
@@ -129,7 +134,9 @@ class TableShelf:
                 continue
             posts, more = day.posts or 0, False
             if day.posts is None or day.pass_at is not None:
-                counted = sum(1 for _ in itertools.islice(self.posts(source, day.day, None), _PAGE + 1))
+                limit = moment(now - int(allowed * 1000))
+                old = (one for one in self.posts(source, day.day, None) if one.position.partition("|")[2] < limit)
+                counted = sum(1 for _ in itertools.islice(old, _PAGE + 1))
                 posts, more = min(counted, _PAGE), counted > _PAGE
             if posts:
                 found.append(Late(day.day, day.began_at, posts, more))

@@ -19,6 +19,7 @@ from connectors.core.compose import moment
 from connectors.tool.dead_letters import DeadLetters
 from connectors.tool.deployment import Deployment
 from connectors.tool.spending import gaps, money_matters, spending
+from connectors.tool.vitals import vital_signs, vitals
 
 Document = dict[str, Any]
 MOST = 200
@@ -59,12 +60,18 @@ class Checkup:
             "sources": (sources := self._sources()),
             "cursors": self._kept("CURSOR", systems, sources),
             "leases": self._kept("LEASE", systems, sources),
+            "vitals": vitals(self._deployment, self._config, self._now),
             "spending": spending(self._deployment, self._now),
             "failed_over": self._failed_over(),
             "also_due": {name: len(items) for name, items in sorted(by_type.items())},
             "cut": [f"only the first {self._most} items of each shard of the due index were read"] if more else [],
         }
-        found["wrong"] = [*wrong(found), *money_matters(found["spending"]), *gaps(found["cursors"], self._now)]
+        found["wrong"] = [
+            *wrong(found),
+            *vital_signs(found["vitals"]),
+            *money_matters(found["spending"]),
+            *gaps(found["cursors"], self._now),
+        ]
         found["well"] = not found["wrong"]
         return found
 

@@ -47,6 +47,7 @@ def show(found: Row) -> None:
 
     from connectors.tool.show import console
     from connectors.tool.spending import line
+    from connectors.tool.vitals import lines
 
     out = console()
     first, *rest = found["wrong"] or ["all well"]
@@ -63,6 +64,7 @@ def show(found: Row) -> None:
     _section(out, "Breakers", [_fields(one) for one in found["breakers"]])
     _section(out, "Failed over", [_detour(one) for one in found["failed_over"]])
     _section(out, "Sources", [_source(one) for one in found["sources"]])
+    _section(out, "Credentials", [said for one in found["vitals"] for said in lines(one)])
     _section(out, "Polls", [_fields(one) for one in (*found["cursors"], *found["leases"])])
     _section(out, "Money", [line(one) for one in found["spending"]])
     _section(out, "Not shown", found["cut"])
