@@ -224,7 +224,8 @@ class XAccount:
         data, meta = body.get("data"), mapping(body.get("meta"))
         posts = {found: post for post in mappings(data) if (found := ident(post.get("id")))}
         following = meta.get("next_token")
-        fresh, charged = stream.took(posts, following if isinstance(following, str) and following else None, now)
+        page = following if isinstance(following, str) and following else None
+        fresh, charged = stream.took(posts, page, now, position.seen_beside(stream))
         includes = mapping(body.get("includes"))
         users = [found for user in mappings(includes.get("users")) if (found := ident(user.get("id")))]
         spent["post_read"] += charged

@@ -68,15 +68,28 @@ def _parts(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
         return _account(body, ours, at)
     if isinstance(data, dict | list) or "meta" in body or isinstance(body.get("errors"), list):
         return _answer(body, ours, at)
+    return _old_answer(body, ours, at)
+
+
+def _old_answer(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
+    """What the API v1.1 answers, one post by itself, or an error. Raises PayloadError for anything else."""
     if isinstance(body.get("statuses"), list):
         return [lambda one=one: v1_post(one, around(ours, "status", None)) for one in mappings(body["statuses"])]  # type: ignore[misc]
     if isinstance(body.get("delete"), dict):
         return [lambda: _deletion(body["delete"], "delete", at)]
+    if _DIRECT & set(body) or any(_DIRECT & set(one) for one in _listed(body, "event", "events")):
+        return [lambda: _ignored("dm_event", "a private message is not ours to read", keep_raw=False)]
     if "text" in body or "full_text" in body:
         return [lambda: _bare(body, ours)]
+    if _A_USER & set(body):
+        return [lambda: _ignored("user", "an account is not a post", keep_raw=False)]
     if isinstance(body.get("title"), str) and ("detail" in body or "status" in body):
         return [lambda: _ignored("error", "X's answer is an error", keep_raw=True)]
     raise PayloadError(_NOTHING_KNOWN)
+
+
+def _listed(body: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:
+    return [one for name in names for one in (mapping(body.get(name)), *mappings(body.get(name)))]
 
 
 def _settle(reads: Sequence[_Read]) -> list[Event]:

@@ -45,12 +45,16 @@ class Stream:
             self.low, self.newest = max(self.floor, behind, earliest), self.since
         return self.low
 
-    def took(self, ids: Iterable[str], following: str | None, now: int) -> tuple[list[str], int]:
-        """A page has come: the posts that are new to us, and how many X charges for."""
+    def took(
+        self, ids: Iterable[str], following: str | None, now: int, elsewhere: Mapping[str, int] | None = None
+    ) -> tuple[list[str], int]:
+        """A page has come: the posts that are new to us, and how many X charges for. `elsewhere`: what other streams
+        have `seen`, for a post that names two of our accounts or is found by the search as well."""
         listed = list(dict.fromkeys(ids))
-        fresh = [one for one in listed if one not in self.seen]
+        others = elsewhere or {}
+        fresh = [one for one in listed if one not in self.seen and one not in others]
         today = now // _DAY
-        charged = sum(1 for one in listed if self.seen.get(one) != today)
+        charged = sum(1 for one in listed if today not in (self.seen.get(one), others.get(one)))
         self.seen |= dict.fromkeys(listed, today)
         self.newest = max([self.newest, *map(int, listed)])
         self.page = following
@@ -88,6 +92,14 @@ class Position:
             day if isinstance(day, int) else 0,
             [one for one in users if isinstance(one, str)] if isinstance(users, list) else [],
         )
+
+    def seen_beside(self, stream: Stream) -> dict[str, int]:
+        """What the other streams have seen."""
+        found: dict[str, int] = {}
+        for other in self.streams.values():
+            if other is not stream:
+                found |= {one: max(day, found.get(one, 0)) for one, day in other.seen.items()}
+        return found
 
     def charge_users(self, ids: Iterable[str], now: int) -> int:
         """How many of these accounts X charges for today."""

@@ -178,9 +178,23 @@ def test_a_search_is_asked_beside_the_mentions(api: XApi, url: str, clock: Clock
     both = api.say(clock.now + 1, f"@{HANDLE} my kettle")
     only = api.say(clock.now + 2, "nobody likes that Kettle", entities={"mentions": []})
     clock.now += MINUTE
-    events = {event.native_id: event for event in x.poll(cursor).events if isinstance(event, Mention)}
-    assert set(events) == {both, only}
+    page = x.poll(cursor)
+    events = {event.native_id: event for event in page.events if isinstance(event, Mention)}
+    assert sorted(ids(page.events)) == sorted([both, only])  # once, though it was found twice, and paid once
+    assert dict(page.spent) == {"post_read": 2, "user_read": 1}
     assert (events[both].reply_capability, events[only].reply_capability) == ("allowed", "summoned_only")
+
+
+def test_a_post_that_names_two_of_our_accounts_is_one_post(api: XApi, url: str, clock: Clock) -> None:
+    x = account(url, Account=[ACCOUNT, "43"])
+    cursor = x.poll(None).cursor
+    named = {"mentions": [{"id": ACCOUNT, "username": HANDLE}, {"id": "43", "username": "acme"}]}
+    both = api.say(clock.now + 1, f"@{HANDLE} @acme which of you?", entities=named)
+    clock.now += MINUTE
+    page = x.poll(cursor)
+    assert (ids(page.events), page.spent["post_read"]) == ([both], 1)
+    clock.now += MINUTE
+    assert not x.poll(page.cursor).events
 
 
 def test_a_refused_search_does_not_hold_the_mentions_up(

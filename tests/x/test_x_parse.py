@@ -263,6 +263,10 @@ def test_private_messages_are_dropped_whole(event: str) -> None:
         {"for_user_id": OWN, "some_message_events": [{}]},
         {"data": [{"id": "1", "text": "psst", "event_type": "MessageCreate", "dm_conversation_id": "1-2"}]},
         {"data": {"dm_conversation_id": "1-2", "dm_event_id": "3"}},
+        {"events": [{"type": "message_create", "id": "1", "message_create": {"message_data": {"text": "psst"}}}]},
+        {"event": {"type": "message_create", "id": "1", "message_create": {"message_data": {"text": "psst"}}}},
+        {"id": "1", "text": "psst", "sender_id": "7"},
+        {"id_str": "7", "screen_name": "ann", "description": "an account by itself"},
     ],
 )
 def test_and_so_are_they_in_other_shapes(body: Any) -> None:
