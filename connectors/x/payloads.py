@@ -148,7 +148,7 @@ def _account(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
         if handler is None and not name.endswith(("_event", "_events")):
             continue  # `users` and `apps` beside a private message
         reads += [_one_of(name, item, handler, ours, at) for item in items]
-    if not reads:
+    if not reads and not any(isinstance(value, list) for value in body.values()):
         raise PayloadError("the delivery names an account and brings no events")
     return reads
 

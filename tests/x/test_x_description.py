@@ -97,8 +97,9 @@ def test_an_answer_s_body_is_what_x_documents(asked: list[Call]) -> None:
 
 @pytest.fixture(scope="module")
 def description() -> Any:
-    path = Path(os.environ.get("HAILBACK_SHARED") or CHECKOUT.parent / "shared") / "specs" / "x.json"
-    if not path.is_file():
+    folder = Path(os.environ.get("HAILBACK_SHARED") or CHECKOUT.parent / "shared") / "specs"
+    path = next(iter(sorted(folder.glob("x*.json"))), None)
+    if path is None:
         pytest.skip("X's API description: set HAILBACK_SHARED to the folder that holds specs/x.json")
     openapi = pytest.importorskip("openapi_core", reason="openapi-core is not installed: make lock, then make test")
     raw = json.loads(path.read_text(encoding="utf-8"))

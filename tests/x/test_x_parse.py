@@ -295,6 +295,7 @@ def test_a_protected_account_s_post_is_not_public() -> None:
 
 def test_answers_without_posts() -> None:
     assert parse({"meta": {"result_count": 0}}) == []
+    assert parse(legacy()) == []
     assert one({"data": {"deleted": True}}).event == "answer"
     assert one({"data": [{"id": "7", "name": "Ann", "username": "ann"}]}).event == "user"
     assert (
