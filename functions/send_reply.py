@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -19,45 +20,69 @@ from connectors.aws import clients
 from connectors.aws.blobs import Blobs
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
+from connectors.aws.health import TableHealth
 from connectors.aws.hold import hold
 from connectors.aws.ledger import TableLedger
-from connectors.aws.repliers import Repliers, StoredWords
+from connectors.aws.repliers import Repliers, StoredWords, UnbuiltReplier
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
 from connectors.aws.spending import TableSpending
 from connectors.aws.table import Table
+from connectors.aws.tokens import Tokens
+from connectors.aws.tokens import Care
 from connectors.aws.updates import Updates
 from connectors.core.budget import Till, prices
 from connectors.core.carry import OutOfTimeError
+from connectors.core.errors import RemoteError
 from connectors.core.reply import Answerer
+from connectors.core.watched import Watched
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class _Adapters:
+    settings: Settings
+    config: ConfigStore
+    cases: Cases
+    ledger: TableLedger
+    words: StoredWords
+    repliers: Repliers
+    tokens: Tokens
+    health: TableHealth
+    spending: TableSpending
+    sqs: Any
+
+
 @cache
-def _adapters() -> tuple[Settings, Cases, TableLedger, StoredWords, Repliers, TableSpending, Any]:
+def _adapters() -> _Adapters:
     settings = Settings.read()
     client = clients.make("dynamodb")
-    table = Table(client, settings.table)
+    table, config = Table(client, settings.table), ConfigStore(client, settings.table)
     blobs = Blobs(lambda: clients.make("s3"), settings.bucket)
-    cases = Cases(table, blobs)
-    repliers = Repliers(
-        ConfigStore(client, settings.table),
-        Credentials(clients.make("secretsmanager")),
-        allow_private=settings.allow_private,
-        call_seconds=settings.call_seconds,
+    cases, health = Cases(table, blobs), TableHealth(table, _now)
+    credentials = Credentials(clients.make("secretsmanager"))
+    return _Adapters(
+        settings,
+        config,
+        cases,
+        TableLedger(table),
+        StoredWords(cases, Updates(table, blobs, now=_now)),
+        Repliers(config, credentials, allow_private=settings.allow_private, call_seconds=settings.call_seconds),
+        Tokens(table, credentials, health, now=_now),
+        health,
+        TableSpending(table),
+        clients.make("sqs"),
     )
-    words = StoredWords(cases, Updates(table, blobs, now=_now))
-    return settings, cases, TableLedger(table), words, repliers, TableSpending(table), clients.make("sqs")
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
     """A batch of wake-ups, `{"case": …, "effect": …}`, to the ids of those that failed."""
     left = context.get_remaining_time_in_millis() / 1000
     ends = time.monotonic() + left
-    settings, *_, sqs = _adapters()
-    hold(sqs, settings.reply_url, event["Records"], left)
+    on = _adapters()
+    hold(on.sqs, on.settings.reply_url, event["Records"], left)
 
     def answer(record: SQSRecord) -> None:
         wake_up = json.loads(record.body)
@@ -67,31 +92,48 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
 
 def _answer(case_id: str, effect_id: str, ends: float) -> None:
-    settings, cases, ledger, words, repliers, spending, sqs = _adapters()
-    case, planned = cases.case(case_id), ledger.effect(case_id, effect_id)
+    on = _adapters()
+    settings = on.settings
+    case, planned = on.cases.case(case_id), on.ledger.effect(case_id, effect_id)
     if case is None or planned is None:
         logger.warning("woken for an answer that is not there", extra={"case": case_id, "effect": effect_id})
         return
     priced = prices(case.connector)
     run = Answerer(
-        ledger,
-        words,
-        repliers.replier(planned.target, ends),
+        on.ledger,
+        on.words,
+        _account(on, planned.target, ends),
         settings.pace,
         now=_now,
         remaining=lambda: ends - time.monotonic(),
         need=min(settings.call_seconds, 5.0),
-        till=Till(priced, spending, planned.target) if priced else None,
+        till=Till(priced, on.spending, planned.target) if priced else None,
     )
     try:
         effect = run.run(case, effect_id)
     except OutOfTimeError:
-        sqs.send_message(QueueUrl=settings.reply_url, MessageBody=json.dumps({"case": case_id, "effect": effect_id}))
+        body = json.dumps({"case": case_id, "effect": effect_id})
+        on.sqs.send_message(QueueUrl=settings.reply_url, MessageBody=body)
         logger.info("out of time; woken again", extra={"case": case_id, "source": planned.target})
         return
     if effect is not None:
         log = logger.info if effect.error is None else logger.warning
         log("answered", extra={"case": case_id, "source": effect.target, "state": effect.state, "error": effect.error})
+
+
+def _account(on: _Adapters, source: str, ends: float) -> Any:
+    """What answers at a source, with a token that is good to use; how its calls go is kept as health."""
+
+    def build() -> Any:
+        return on.repliers.build(source, ends)
+
+    try:
+        account = build()
+        config = on.config.source(source, with_deleted=True)
+        account = on.tokens.fresh(config, account, build) if config else account
+    except RemoteError as error:
+        return UnbuiltReplier(error)
+    return Watched(account, on.health.notes_of(source), _now)
 
 
 def _now() -> int:

@@ -20,20 +20,18 @@ from connectors.aws import clients
 from connectors.aws.config import ConfigStore
 from connectors.aws.health import TableHealth, registered
 from connectors.aws.inbox import SqsInbox, of_events
-from connectors.aws.pollers import Pollers, UnbuiltPoller
+from connectors.aws.pollers import Pollers
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
 from connectors.aws.spending import TableSpending
 from connectors.aws.sweeps import TableBook, TableShelf
 from connectors.aws.table import Table
-from connectors.aws.tokens import Tokens
+from connectors.aws.tokens import Care
 from connectors.core.budget import month_of
-from connectors.core.errors import RemoteError
 from connectors.core.health import TokenState, Use
 from connectors.core.models import AnyEvent, Deletion, Event
 from connectors.core.plan import SourceConfig
 from connectors.core.privacy import GONE_WITHIN, Sweeper, Swept
-from connectors.core.watched import Watched
 
 logger = Logger()
 RESERVE = 20.0
@@ -49,7 +47,6 @@ class _Adapters:
     table: Table
     book: TableBook
     health: TableHealth
-    tokens: Tokens
     pollers: Pollers
     spending: TableSpending
     inbox: SqsInbox
@@ -60,15 +57,17 @@ def _adapters() -> _Adapters:
     settings = Settings.read()
     client = clients.make("dynamodb")
     table, config = Table(client, settings.table), ConfigStore(client, settings.table)
-    credentials, health = Credentials(clients.make("secretsmanager")), TableHealth(table, _now)
+    credentials = Credentials(clients.make("secretsmanager"))
+    care = Care(table, credentials, _now)
     return _Adapters(
         settings,
         config,
         table,
         TableBook(table),
-        health,
-        Tokens(table, credentials, health, now=_now),
-        Pollers(config, credentials, allow_private=settings.allow_private, call_seconds=settings.call_seconds),
+        care.health,
+        Pollers(
+            config, credentials, allow_private=settings.allow_private, call_seconds=settings.call_seconds, care=care
+        ),
         TableSpending(table),
         SqsInbox(clients.make("sqs"), settings.inbox_url, lambda: clients.make("s3"), settings.bucket),
     )
@@ -123,7 +122,7 @@ def _sweep(on: _Adapters, source: SourceConfig, shelf: TableShelf, ends: float) 
     try:
         sweeper = Sweeper(
             source.id,
-            _account(on, source, ends),
+            on.pollers.poller(source.id, ends + 2.0),
             on.book,
             shelf,
             _outbox(on, source),
@@ -144,17 +143,6 @@ def _sweep(on: _Adapters, source: SourceConfig, shelf: TableShelf, ends: float) 
     if done.unjudged:
         logger.warning("posts that the source refuses to be asked about", extra={"posts": done.unjudged[:20]})
     return said
-
-
-def _account(on: _Adapters, source: SourceConfig, ends: float) -> Any:
-    def build() -> Any:
-        return on.pollers.build(source.id, ends + 2.0)
-
-    try:
-        account: Any = on.tokens.fresh(source, build(), build)
-    except RemoteError as error:
-        return UnbuiltPoller(error)
-    return Watched(account, on.health.notes_of(source.id), _now)
 
 
 def _outbox(on: _Adapters, source: SourceConfig) -> Callable[[Sequence[Deletion]], None]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 import connectors
 from connectors.aws.config import ConfigStore
 from connectors.aws.secrets import Credentials
+from connectors.aws.tokens import Care
 from connectors.core.errors import MisconfiguredError, RemoteError
 from connectors.core.plan import SourceConfig
 from connectors.core.ports import SourcePoller
@@ -20,20 +21,31 @@ _MARGIN = 2.0
 
 
 class Pollers:
-    """Builds connectors. `call_seconds` bounds one HTTP request; none outlives the worker."""
+    """Builds connectors. `call_seconds` bounds one HTTP request; none outlives the worker. With `care`, access tokens
+    are renewed in time, and calls leave word of how the credentials are."""
 
     def __init__(
-        self, config: ConfigStore, credentials: Credentials, *, allow_private: bool, call_seconds: float
+        self,
+        config: ConfigStore,
+        credentials: Credentials,
+        *,
+        allow_private: bool,
+        call_seconds: float,
+        care: Care | None = None,
     ) -> None:
-        self._config, self._credentials = config, credentials
+        self._config, self._credentials, self._care = config, credentials, care
         self._allow_private, self._call_seconds = allow_private, call_seconds
 
     def poller(self, source: str, ends: float) -> SourcePoller:
         """What asks a source, as configured now. `ends`: when this worker's time is up, monotonic."""
+        found = self._config.source(source)
         try:
-            return self.build(source, ends)
+            if found is None or self._care is None:
+                return self.build(source, ends)
+            poller: SourcePoller = self._care.of(found, lambda: self.build(source, ends))
         except RemoteError as error:
             return UnbuiltPoller(error)
+        return poller
 
     def build(self, source: str, ends: float) -> SourcePoller:
         """As `poller`. Raises MisconfiguredError and UnavailableError where it cannot be built."""

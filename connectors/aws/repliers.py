@@ -11,6 +11,7 @@ import connectors
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
 from connectors.aws.secrets import Credentials
+from connectors.aws.tokens import Care
 from connectors.aws.updates import Updates
 from connectors.core.compose import UpdateWords
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError
@@ -23,12 +24,18 @@ _MARGIN = 2.0
 
 
 class Repliers:
-    """Builds connectors. `call_seconds` bounds one HTTP request; none outlives the worker."""
+    """Builds connectors. `call_seconds` bounds one HTTP request; none outlives the worker. `care`: see `Pollers`."""
 
     def __init__(
-        self, config: ConfigStore, credentials: Credentials, *, allow_private: bool, call_seconds: float
+        self,
+        config: ConfigStore,
+        credentials: Credentials,
+        *,
+        allow_private: bool,
+        call_seconds: float,
+        care: Care | None = None,
     ) -> None:
-        self._config, self._credentials = config, credentials
+        self._config, self._credentials, self._care = config, credentials, care
         self._allow_private, self._call_seconds = allow_private, call_seconds
 
     def replier(self, source: str, ends: float) -> Replier:
@@ -37,9 +44,12 @@ class Repliers:
             found = self._config.source(source, with_deleted=True)
             if found is None:
                 raise MisconfiguredError(f"the source {source} is not deployed")
-            return self._build(found, ends)
+            if self._care is None:
+                return self._build(found, ends)
+            replier: Replier = self._care.of(found, lambda: self._build(found, ends))
         except RemoteError as error:
             return UnbuiltReplier(error)
+        return replier
 
     def _build(self, config: SourceConfig, ends: float) -> Replier:
         try:

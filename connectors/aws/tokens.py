@@ -22,6 +22,7 @@ from connectors.core.errors import ConflictError, MisconfiguredError, RemoteErro
 from connectors.core.health import TokenHealth, TokenState, Use, renewable
 from connectors.core.identity import digest
 from connectors.core.plan import SourceConfig, canonical
+from connectors.core.watched import Watched
 
 LEASE = 120.0
 """Seconds for which one worker has the turn: several times what one call and three writes may take."""
@@ -215,6 +216,20 @@ class Tokens:
 
     def _request(self, secret: str, held: _Turn, step: str) -> str:
         return digest("renewal", secret, str(held.attempt), str(held.lease_until), step, length=32)
+
+
+class Care:
+    """Accounts as workers use them: with a fresh access token, and each call leaves word of how it went."""
+
+    def __init__(self, table: Table, credentials: Credentials, now: Callable[[], int]) -> None:
+        self.health = TableHealth(table, now)
+        self.tokens = Tokens(table, credentials, self.health, now=now)
+        self._now = now
+
+    def of(self, source: SourceConfig, build: Callable[[], Any]) -> Any:
+        """The account of a source. Raises what `build` raises."""
+        account = self.tokens.fresh(source, build(), build)
+        return Watched(account, self.health.notes_of(source.id), self._now)
 
 
 def _key(secret: str) -> tuple[str, str]:
