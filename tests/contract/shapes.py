@@ -1,0 +1,120 @@
+"""JSON that nobody would send, made from what a vendor does send: for hypothesis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.contract.registered import sample_paths
+
+HOSTILE: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    1e308,
+    10**15,
+    10**400,
+    253_402_300_800,
+    "",
+    " ",
+    "0",
+    "-1",
+    "9" * 40,
+    "1e400",
+    "x" * 3000,
+    "\x00",
+    "a\ud800b",
+    "line\nline",
+    "٣",
+    "https://[",
+    "https://user:word@host.example/a b",
+    "0001-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:59-23:59",
+    "Mon Oct 99 25:61:61 +9999 0000",
+    [],
+    {},
+    [[]],
+    {"": ""},
+)
+"""Values that break mappings: out of range, of another type, not storable, nearly a number, nearly a time."""
+
+
+@cache
+def bodies(name: str) -> tuple[str, ...]:
+    """The connector's own samples."""
+    return tuple(path.read_text(encoding="utf-8") for path in sample_paths(name))
+
+
+@cache
+def names(name: str) -> tuple[str, ...]:
+    """Every member name in the samples."""
+    return tuple(sorted({key for body in bodies(name) for key in _keys(json.loads(body))}))
+
+
+@cache
+def leaves(name: str) -> tuple[Any, ...]:
+    """Every short value in the samples: event types, verbs, ids, times."""
+    found = {leaf for body in bodies(name) for leaf in _leaves(json.loads(body)) if len(str(leaf)) < 60}
+    return tuple(sorted(found, key=repr))
+
+
+def anything(name: str) -> st.SearchStrategy[Any]:
+    """A JSON value out of the vendor's own words."""
+    scalar = st.one_of(
+        st.sampled_from(HOSTILE), st.sampled_from(leaves(name)), st.text(st.characters(), max_size=12), st.integers()
+    )
+    return st.recursive(
+        scalar,
+        lambda inner: (
+            st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(names(name)), inner, min_size=1, max_size=6)
+        ),
+        max_leaves=12,
+    )
+
+
+@st.composite
+def mutated(draw: st.DrawFn, name: str) -> Any:
+    """A sample in which one to three values, however deep, are something else, or gone."""
+    sample = json.loads(draw(st.sampled_from(bodies(name))))
+    for _ in range(draw(st.integers(1, 3))):
+        here = sample
+        while True:
+            keys = list(here) if isinstance(here, dict) else list(range(len(here)))
+            if not keys:
+                break
+            key = draw(st.sampled_from(keys))
+            if isinstance(here[key], dict | list) and here[key] and draw(st.integers(0, 3)):
+                here = here[key]
+                continue
+            if draw(st.integers(0, 3)):
+                here[key] = draw(st.sampled_from(HOSTILE) | st.sampled_from(leaves(name)) | anything(name))
+            else:
+                del here[key]
+            break
+    return sample
+
+
+def packed(value: object) -> bytes:
+    """As a vendor would send it whose every character beyond ASCII is escaped, broken pairs too."""
+    return json.dumps(value).encode("ascii")
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _keys(inner)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
+    else:
+        yield value
