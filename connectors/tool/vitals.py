@@ -69,7 +69,7 @@ def _waits(book: TableBook, shelf: TableShelf, source: SourceConfig, now: int) -
     kind: Any = connectors.poller(source.connector)
     days, kept = book.days(source.id), book.kept_days(source.id)
     over = shelf.late(source.id, days, now, kept, kind.recheck_within)
-    late = [one for one in over if now - one.since > GONE_WITHIN * 1000]
+    late = shelf.late(source.id, days, now, kept, GONE_WITHIN) if over else []
     return {
         "within_seconds": kind.recheck_within,
         "posts": sum(one.posts for one in over),
@@ -90,7 +90,7 @@ def vital_signs(rows: Sequence[Document]) -> list[str]:
         if one["unusable"]:
             said.append(f"the credentials of {one['id']} cannot be used: {one['unusable']}")
         said += [
-            f"the credentials of {one['id']} are {_state(use)} ({use['use']}): {use['remedy']}"
+            f"the credentials of {one['id']}: {_state(use)} ({use['use']}); {use['remedy']}"
             for use in one["uses"]
             if use["to_mend"]
         ]
