@@ -24,22 +24,18 @@ from connectors.aws import clients
 from connectors.aws.config import ConfigStore
 from connectors.aws.cursors import TableCursors
 from connectors.aws.hold import hold
-from connectors.aws.health import TableHealth
 from connectors.aws.inbox import SqsInbox, of_events
-from connectors.aws.pollers import Pollers, UnbuiltPoller
+from connectors.aws.pollers import Pollers
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
 from connectors.aws.spending import TableSpending
 from connectors.aws.systems import Systems
 from connectors.aws.table import Table
-from connectors.aws.tokens import Tokens
 from connectors.aws.tokens import Care
 from connectors.core.budget import Prices, Standing, budget_of, month_of, next_month, prices, standing
-from connectors.core.errors import RemoteError
 from connectors.core.models import AnyEvent, Event
 from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.polling import Cursor, poll
-from connectors.core.watched import Watched
 
 logger = Logger()
 LONGEST_DELAY = 900
@@ -90,8 +86,6 @@ class _Adapters:
     config: ConfigStore
     systems: Systems
     pollers: Pollers
-    tokens: Tokens
-    health: TableHealth
     cursors: TableCursors
     spending: TableSpending
     inbox: SqsInbox
@@ -107,7 +101,6 @@ def _adapters() -> _Adapters:
     credentials = Credentials(clients.make("secretsmanager"))
     bounds: Any = {"allow_private": settings.allow_private, "call_seconds": settings.call_seconds}
     table = Table(client, settings.table)
-    health = TableHealth(table, _now)
     return _Adapters(
         settings,
         config,
@@ -143,7 +136,7 @@ def _ask(name: str, ends: float) -> None:
     poller: Any
     purse = None
     if isinstance(place, SourceConfig):
-        poller, priced = _account(on, place, ends), prices(place.connector)
+        poller, priced = on.pollers.poller(name, ends), prices(place.connector)
         purse = _Purse(place, priced, on.config, on.spending) if priced else None
     else:
         poller = on.systems.system(name, ends)
@@ -159,19 +152,6 @@ def _ask(name: str, ends: float) -> None:
         return
     log = logger.warning if polled.cursor.error else logger.info
     log("polled", extra={"place": name, "events": polled.events, "error": polled.cursor.error})
-
-
-def _account(on: _Adapters, source: SourceConfig, ends: float) -> Any:
-    """What asks a source, with a token that is good to use; how its calls go is kept as health."""
-
-    def build() -> Any:
-        return on.pollers.build(source.id, ends)
-
-    try:
-        account = on.tokens.fresh(source, build(), build)
-    except RemoteError as error:
-        return UnbuiltPoller(error)
-    return Watched(account, on.health.notes_of(source.id), _now)
 
 
 def _now() -> int:

@@ -20,22 +20,18 @@ from connectors.aws import clients
 from connectors.aws.blobs import Blobs
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
-from connectors.aws.health import TableHealth
 from connectors.aws.hold import hold
 from connectors.aws.ledger import TableLedger
-from connectors.aws.repliers import Repliers, StoredWords, UnbuiltReplier
+from connectors.aws.repliers import Repliers, StoredWords
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
 from connectors.aws.spending import TableSpending
 from connectors.aws.table import Table
-from connectors.aws.tokens import Tokens
 from connectors.aws.tokens import Care
 from connectors.aws.updates import Updates
 from connectors.core.budget import Till, prices
 from connectors.core.carry import OutOfTimeError
-from connectors.core.errors import RemoteError
 from connectors.core.reply import Answerer
-from connectors.core.watched import Watched
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
@@ -44,13 +40,10 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 @dataclass(frozen=True)
 class _Adapters:
     settings: Settings
-    config: ConfigStore
     cases: Cases
     ledger: TableLedger
     words: StoredWords
     repliers: Repliers
-    tokens: Tokens
-    health: TableHealth
     spending: TableSpending
     sqs: Any
 
@@ -61,17 +54,21 @@ def _adapters() -> _Adapters:
     client = clients.make("dynamodb")
     table, config = Table(client, settings.table), ConfigStore(client, settings.table)
     blobs = Blobs(lambda: clients.make("s3"), settings.bucket)
-    cases, health = Cases(table, blobs), TableHealth(table, _now)
+    cases = Cases(table, blobs)
     credentials = Credentials(clients.make("secretsmanager"))
+    repliers = Repliers(
+        config,
+        credentials,
+        allow_private=settings.allow_private,
+        call_seconds=settings.call_seconds,
+        care=Care(table, credentials, _now),
+    )
     return _Adapters(
         settings,
-        config,
         cases,
         TableLedger(table),
         StoredWords(cases, Updates(table, blobs, now=_now)),
-        Repliers(config, credentials, allow_private=settings.allow_private, call_seconds=settings.call_seconds),
-        Tokens(table, credentials, health, now=_now),
-        health,
+        repliers,
         TableSpending(table),
         clients.make("sqs"),
     )
@@ -102,7 +99,7 @@ def _answer(case_id: str, effect_id: str, ends: float) -> None:
     run = Answerer(
         on.ledger,
         on.words,
-        _account(on, planned.target, ends),
+        on.repliers.replier(planned.target, ends),
         settings.pace,
         now=_now,
         remaining=lambda: ends - time.monotonic(),
@@ -119,21 +116,6 @@ def _answer(case_id: str, effect_id: str, ends: float) -> None:
     if effect is not None:
         log = logger.info if effect.error is None else logger.warning
         log("answered", extra={"case": case_id, "source": effect.target, "state": effect.state, "error": effect.error})
-
-
-def _account(on: _Adapters, source: str, ends: float) -> Any:
-    """What answers at a source, with a token that is good to use; how its calls go is kept as health."""
-
-    def build() -> Any:
-        return on.repliers.build(source, ends)
-
-    try:
-        account = build()
-        config = on.config.source(source, with_deleted=True)
-        account = on.tokens.fresh(config, account, build) if config else account
-    except RemoteError as error:
-        return UnbuiltReplier(error)
-    return Watched(account, on.health.notes_of(source), _now)
 
 
 def _now() -> int:

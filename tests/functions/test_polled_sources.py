@@ -339,7 +339,7 @@ class Dear:
 @pytest.fixture
 def dear(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> Dear:
     place = Dear()
-    monkeypatch.setattr(Pollers, "poller", lambda self, source, ends: place)
+    monkeypatch.setattr(Pollers, "build", lambda self, source, ends: place)
     monkeypatch.setattr(poll_source, "prices", lambda connector: PRICES)
     deployed.source({"BaseUrl": "https://x.example", "Budget": "6"})
     return place
