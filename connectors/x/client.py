@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import tweepy  # type: ignore[import-untyped]
-from oauthlib.oauth1 import Client as Signer  # type: ignore[import-untyped]
 
 from connectors.http import HttpClient, Response
 from connectors.x.problems import HANDLED, translate
@@ -46,12 +45,13 @@ class Client(tweepy.Client):  # type: ignore[misc]
     def _signature(self, method: str, url: str) -> str:
         """OAuth 1.0a. A JSON body is not part of what is signed. https://docs.x.com/fundamentals/authentication"""
         given = self._credentials
-        signer = Signer(
+        handler = tweepy.OAuth1UserHandler(
             _reveal(given.api_key),
-            client_secret=_reveal(given.api_secret),
-            resource_owner_key=_reveal(given.access_token),
-            resource_owner_secret=_reveal(given.access_token_secret),
+            _reveal(given.api_secret),
+            _reveal(given.access_token),
+            _reveal(given.access_token_secret),
         )
+        signer = handler.apply_auth().client  # oauthlib's
         _, headers, _ = signer.sign(url, http_method=method)
         return str(headers["Authorization"])
 

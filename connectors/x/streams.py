@@ -19,6 +19,8 @@ OVERLAP = 300_000
 """Milliseconds."""
 _KEPT = 400
 """Posts of a stream, and accounts, that are remembered: those of the overlap, at X's largest page."""
+_SETTLES = 45_000
+"""Milliseconds in which a new stream is not asked: X's search ends half a minute ago, and takes no later `since_id`."""
 _DAY = 86_400_000
 _VERSION = 1
 _NUMBERS = ("floor", "since", "low", "newest", "not_before")
@@ -88,7 +90,7 @@ class Position:
         start = max(0, id_at(now) - 1)  # X asks for what is above it
         day, users = kept.get("day"), kept.get("users")
         return cls(
-            {name: _stream(known.get(name)) or Stream(start, start) for name in names},
+            {name: _stream(known.get(name)) or Stream(start, start, not_before=now + _SETTLES) for name in names},
             day if isinstance(day, int) else 0,
             [one for one in users if isinstance(one, str)] if isinstance(users, list) else [],
         )

@@ -227,6 +227,7 @@ def test_a_changed_search_starts_from_now_and_leaves_the_mentions_where_they_are
     api.say(clock.now + 2, "a toaster", entities={"mentions": []})
     clock.now += MINUTE
     assert ids(account(url, Search="toaster").poll(cursor).events) == [old]
+    assert [call.path for call in api.calls] == [f"/2/users/{ACCOUNT}/mentions"]  # X takes no `since_id` of just now
 
 
 def test_search_never_asks_behind_x_s_seven_days(api: XApi, url: str, clock: Clock) -> None:
@@ -255,6 +256,7 @@ def test_a_forgotten_page_token_begins_the_walk_anew(api: XApi, url: str, clock:
 def test_the_rate_limit_is_waited_out_as_x_says(api: XApi, url: str, clock: Clock) -> None:
     x = account(url)
     cursor = x.poll(None).cursor
+    clock.now += MINUTE
     reset = str(int(time.time()) + 500)
     api.faults.append(Fault("mentions", 429, {"title": "Too Many Requests"}, {"x-rate-limit-reset": reset}))
     with pytest.raises(UnavailableError) as refused:
@@ -305,15 +307,19 @@ def test_an_answer_is_posted_under_the_mention(api: XApi, url: str) -> None:
 def test_an_oauth2_token_answers_and_reads_too(api: XApi, url: str, clock: Clock) -> None:
     x = account(url, OAUTH2)
     assert x.reply(HELLO, "Hello", "key").id
-    assert x.poll(x.poll(None).cursor).again == module.AGAIN
+    cursor = x.poll(None).cursor
+    clock.now += MINUTE
+    x.poll(cursor)
+    assert [call.method for call in api.calls] == ["POST", "GET"]
     assert {call.headers["authorization"] for call in api.calls} == {"Bearer user-token"}
 
 
 def test_the_user_s_oauth1_reads_where_there_is_no_bearer_token(api: XApi, url: str, clock: Clock) -> None:
     """The search's spaces, quotes and letters outside ASCII are part of what is signed."""
     x = account(url, OAUTH1, Search='"Grüße aus*" (kettle OR ~tea)')
+    cursor = x.poll(None).cursor
     clock.now += MINUTE
-    assert x.poll(x.poll(None).cursor).again == module.AGAIN
+    assert x.poll(cursor).again == module.AGAIN
     assert len(api.calls) == 2
 
 
@@ -511,8 +517,10 @@ def test_no_secret_is_logged_or_shown(api: XApi, url: str, clock: Clock, caplog:
     x = account(url)
     x.reply(HELLO, "words of ours", "key")
     api.faults.append(Fault("mentions", 401, {"detail": "key secret"}))
+    cursor = x.poll(None).cursor
+    clock.now += MINUTE
     with pytest.raises(MisconfiguredError) as refused:
-        x.poll(x.poll(None).cursor)
+        x.poll(cursor)
     shown = f"{caplog.text} {refused.value}"
     assert [word for word in ("app-bearer", "token secret", "key secret", "words of ours") if word in shown] == []
 
