@@ -140,10 +140,11 @@ class Tokens:
             state = error.token or TokenState.REVOKED
             self._tell(source, TokenState.REVOKED if lost else state, _refusal(error, lost))
             return {"refused": mark, "asked": None}
-        except UnavailableError as error:  # known not to have been carried out
+        except UnavailableError as error:
             self._tell(source, TokenState.TRANSIENT, f"the access token is not renewed: {error}")
             wait = max(BACKOFF, error.retry_after or 0.0)
-            return {"not_before": self._now() + int(wait * 1000), "asked": mark if lost else None}
+            sure = error.retry_after is not None and not lost  # the vendor itself said: not now
+            return {"not_before": self._now() + int(wait * 1000), "asked": None if sure else mark}
         except RemoteError as error:
             self._tell(source, TokenState.TRANSIENT, f"it is not known whether the access token was renewed: {error}")
             return again
@@ -244,4 +245,4 @@ def _fingerprint(document: Mapping[str, object]) -> str:
 def _refusal(error: MisconfiguredError, lost: bool) -> str:
     if not lost:
         return f"the access token is not renewed: {error}"
-    return f"an earlier renewal's answer got lost, and the vendor refuses another: {error}; grant access anew"
+    return f"an earlier renewal's answer may have got lost, and the vendor refuses another: {error}; grant access anew"
