@@ -220,3 +220,10 @@ def test_what_is_known_not_to_have_been_sent_costs_nothing(error: Exception) -> 
 def test_what_may_have_been_sent_stays_counted(findable: bool) -> None:
     _, counted = answered("Turn the valve.", UnknownOutcomeError("lost"), findable=findable)
     assert counted.units() == {"create": 1}
+
+
+def test_the_price_list_of_x_says_what_a_link_costs() -> None:
+    priced = budget.prices("x")
+    assert priced is not None
+    said = dearer(priced.cost({"create_with_url": 1}), priced.cost({"create": 1}), priced.currency)
+    assert said == "a link in it makes it 13 times dearer: 0.20 USD instead of 0.015 USD"
