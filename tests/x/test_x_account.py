@@ -1,4 +1,4 @@
-"""The X account against a stand-in that keeps state: polls, re-checks, answers, tokens, and everything refused."""
+"""The X account asks a stand-in that keeps state: polls and re-checks, and everything refused."""
 
 from __future__ import annotations
 
@@ -7,60 +7,20 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from connectors.core.errors import (
     MisconfiguredError,
-    RejectedError,
     RemoteError,
     UnavailableError,
-    UnknownOutcomeError,
 )
 from connectors.core.health import TokenState
 from connectors.core.models import Mention
 from connectors.x import account as module
-from connectors.x.settings import XCredentials
 from connectors.x.values import id_at
-from tests.x.xapi import ACCOUNT, HANDLE, OAUTH1, OAUTH2, Fault, XApi, account
-
-MINUTE = 60_000
-BASE = 1_795_000_000_000  # a quarter past six in the morning, UTC: far from midnight
-HELLO = Mention(
-    connector="x",
-    native_id="1800000000000000001",
-    conversation_id="1800000000000000001",
-    url="https://x.com/ann/status/1800000000000000001",
-    reply_capability="allowed",
-)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = BASE
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "_now", clock)
-    return clock
-
-
-@pytest.fixture
-def api() -> XApi:
-    return XApi()
-
-
-@pytest.fixture
-def url(api: XApi) -> Iterator[str]:
-    with api.serve() as address:
-        yield address
+from tests.x.xapi import ACCOUNT, BASE, HANDLE, MINUTE, OAUTH1, Clock, Fault, XApi, account
 
 
 def ids(events: Any) -> list[str]:
@@ -296,24 +256,6 @@ def test_a_refused_poll_is_typed_and_moves_nothing(
     assert ids(x.poll(cursor).events) == [said]
 
 
-def test_an_answer_is_posted_under_the_mention(api: XApi, url: str) -> None:
-    made = account(url).reply(HELLO, "Sorry! We are on it.", "key")
-    assert [(post["id"], post["text"], post["reply"]) for post in api.created] == [
-        (made.id, "Sorry! We are on it.", {"in_reply_to_tweet_id": HELLO.native_id})
-    ]
-    assert made.url == f"https://x.com/{HANDLE}/status/{made.id}"
-
-
-def test_an_oauth2_token_answers_and_reads_too(api: XApi, url: str, clock: Clock) -> None:
-    x = account(url, OAUTH2)
-    assert x.reply(HELLO, "Hello", "key").id
-    cursor = x.poll(None).cursor
-    clock.now += MINUTE
-    x.poll(cursor)
-    assert [call.method for call in api.calls] == ["POST", "GET"]
-    assert {call.headers["authorization"] for call in api.calls} == {"Bearer user-token"}
-
-
 def test_the_user_s_oauth1_reads_where_there_is_no_bearer_token(api: XApi, url: str, clock: Clock) -> None:
     """The search's spaces, quotes and letters outside ASCII are part of what is signed."""
     x = account(url, OAUTH1, Search='"Grüße aus*" (kettle OR ~tea)')
@@ -321,92 +263,6 @@ def test_the_user_s_oauth1_reads_where_there_is_no_bearer_token(api: XApi, url: 
     clock.now += MINUTE
     assert x.poll(cursor).again == module.AGAIN
     assert len(api.calls) == 2
-
-
-def test_an_answer_goes_to_the_newest_edit(api: XApi, url: str) -> None:
-    edited = HELLO.model_copy(update={"version": 5, "url": "https://x.com/ann/status/1800000000000000099"})
-    account(url).reply(edited, "Hello", "key")
-    assert api.created[0]["reply"] == {"in_reply_to_tweet_id": "1800000000000000099"}
-
-
-@pytest.mark.parametrize("capability", ["summoned_only", "needs_approval", "none", "sync_only"])
-def test_nobody_is_answered_who_did_not_ask(api: XApi, url: str, capability: Any) -> None:
-    mention = HELLO.model_copy(update={"reply_capability": capability})
-    with pytest.raises(RejectedError, match=r"by hand: https://x\.com/ann"):
-        account(url).reply(mention, "Hello", "key")
-    assert api.calls == []
-
-
-def test_too_long_an_answer_says_how_long_it_is(api: XApi, url: str) -> None:
-    with pytest.raises(RejectedError, match="counts 281 characters, of 280"):
-        account(url).reply(HELLO, "a" * 281, "key")
-    assert api.calls == []
-    account(url).reply(HELLO, "a" * 256 + " https://acme.com/" + "b" * 90, "key")
-
-
-def test_links_are_refused_where_the_administrator_says_so(api: XApi, url: str) -> None:
-    for text in ("See https://acme.com/help", "See acme.com/help", "see help.acme.shop."):
-        with pytest.raises(RejectedError, match="13 times"):
-            account(url, Links="refuse").reply(HELLO, text, "key")
-    assert api.calls == []
-    account(url, Links="refuse").reply(HELLO, "Please restart.Then try again, e.g. at 3.50 p.m.", "key")
-    assert len(api.created) == 1
-
-
-def test_an_answer_whose_outcome_is_lost_is_never_called_failed(api: XApi, url: str) -> None:
-    """X posted it and the connection broke; the same words again are refused, and that is no proof of failure."""
-    x = account(url)
-    api.faults.append(Fault("POST /2/tweets", drop=True))
-    with pytest.raises(UnknownOutcomeError):
-        x.reply(HELLO, "Hello", "key")
-    assert len(api.created) == 1
-    with pytest.raises(UnknownOutcomeError, match="posted before"):
-        x.reply(HELLO, "Hello", "key")
-    assert len(api.created) == 1
-    assert x.find_reply(HELLO, "key") is None
-    assert x.findable is False
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind"),
-    [
-        (500, {}, UnknownOutcomeError),
-        (201, {"data": {}}, UnknownOutcomeError),
-        (201, [], UnknownOutcomeError),
-        (201, None, UnknownOutcomeError),
-        (429, {}, UnavailableError),
-        (401, {}, MisconfiguredError),
-        (402, {}, MisconfiguredError),
-        (403, {"type": "https://api.x.com/2/problems/oauth1-permissions"}, MisconfiguredError),
-        (403, {"type": "about:blank", "detail": "You are not permitted to perform this action."}, RejectedError),
-        (403, {"detail": "You attempted to reply to a Tweet that is deleted or not visible to you."}, RejectedError),
-        (400, {"detail": "Your Tweet text is too long."}, RejectedError),
-    ],
-)
-def test_a_refused_answer_is_typed(api: XApi, url: str, status: int, body: Any, kind: type[RemoteError]) -> None:
-    api.faults.append(Fault("POST /2/tweets", status, body))
-    with pytest.raises(kind) as refused:
-        account(url).reply(HELLO, "a secret of the customer", "key")
-    assert "secret" not in str(refused.value)
-
-
-def test_x_s_own_rule_about_whom_an_app_may_answer_reaches_the_agent(api: XApi, url: str) -> None:
-    api.summoned = set()
-    with pytest.raises(RejectedError, match="mentioned or quoted"):
-        account(url).reply(HELLO, "Hello", "key")
-
-
-def test_without_a_user_s_token_answers_wait_for_an_administrator(api: XApi, url: str) -> None:
-    with pytest.raises(MisconfiguredError, match="no token of the account") as refused:
-        account(url, {"bearer_token": "app-bearer"}).reply(HELLO, "Hello", "key")
-    assert refused.value.token is TokenState.SCOPE_MISSING
-
-
-def test_what_an_answer_costs(url: str) -> None:
-    x = account(url)
-    assert x.units(HELLO, "Hello") == {"summoned_reply": 1}
-    assert x.units(HELLO, "Hello, see acme.com/help") == {"create_with_url": 1}
-    assert x.units(HELLO.model_copy(update={"reply_capability": "summoned_only"}), "Hello") == {"create": 1}
 
 
 def test_a_recheck_tells_what_is_gone_and_what_it_cost(api: XApi, url: str, clock: Clock) -> None:
@@ -432,117 +288,8 @@ def test_what_cannot_be_judged_is_not_gone(api: XApi, url: str, clock: Clock) ->
     assert account(url).recheck([]).gone == ()
 
 
-def test_checking_the_credentials_reads_nothing(api: XApi, url: str) -> None:
-    assert account(url).check().state is TokenState.OK
-    assert {call.query["ids"] for call in api.calls} == {"1"}
-    assert len(api.calls) == 2  # the app's token and the user's
-
-
-@pytest.mark.parametrize(
-    ("fault", "state"),
-    [
-        (Fault("GET", 401, {}), TokenState.REVOKED),
-        (Fault("GET", 429, {}, {"x-rate-limit-reset": "9999999999"}), TokenState.LIMITED),
-        (Fault("GET", 500), TokenState.TRANSIENT),
-        (Fault("GET", 402, {}), TokenState.LIMITED),
-        (Fault("GET", drop=True), TokenState.TRANSIENT),
-        (Fault("GET", 302), TokenState.TRANSIENT),
-    ],
-)
-def test_the_state_of_the_credentials_is_typed(api: XApi, url: str, fault: Fault, state: TokenState) -> None:
-    api.faults.append(fault)
-    health = account(url).check()
-    assert health.state is state
-    assert health.detail
-    assert (health.until is not None) is (fault.status == 429)
-
-
-def test_a_token_that_may_only_read_is_noticed_before_an_answer_is_lost(api: XApi, url: str) -> None:
-    api.access_level = "read"
-    assert account(url).check().state is TokenState.SCOPE_MISSING
-    api.access_level = "read-write"
-    assert account(url).check().state is TokenState.OK
-
-
-def test_a_token_without_a_refresh_token_runs_out(url: str, clock: Clock) -> None:
-    left = {"access_token": "user-token", "expires_at": BASE + MINUTE}
-    health = account(url, left).check()
-    assert (health.state, health.until) == (TokenState.EXPIRING, BASE + MINUTE)
-    clock.now += MINUTE
-    assert account(url, left).check().state is TokenState.EXPIRED
-
-
-def test_a_renewed_token_comes_as_a_whole_document_with_the_next_refresh_token(api: XApi, url: str) -> None:
-    x = account(url, {"bearer_token": "app-bearer", **OAUTH2})
-    renewed = x.refresh(BASE)
-    assert renewed == {
-        **OAUTH2,
-        "bearer_token": "app-bearer",
-        "access_token": "user-token-new",
-        "refresh_token": "refresh-1",
-        "expires_at": BASE + 7_200_000,
-    }
-    XCredentials.model_validate(renewed)
-    json.dumps(renewed)
-    with pytest.raises(MisconfiguredError) as spent:
-        x.refresh(BASE)
-    assert spent.value.token is TokenState.REVOKED
-
-
-@pytest.mark.parametrize(
-    "fault", [Fault("token", drop=True), Fault("token", 500), Fault("token", 429), Fault("token", 200, {})]
-)
-def test_a_renewal_without_an_answer_is_tried_again(api: XApi, url: str, fault: Fault) -> None:
-    api.faults.append(fault)
-    with pytest.raises(UnavailableError):
-        account(url, OAUTH2).refresh(BASE)
-
-
-def test_when_a_token_is_renewed(url: str) -> None:
-    x = account(url, {**OAUTH2, "expires_at": BASE})
-    assert not x.refresh_due(BASE - 15 * MINUTE - 1)
-    assert x.refresh_due(BASE - 15 * MINUTE)
-    assert account(url, {**OAUTH2, "expires_at": None}).refresh_due(BASE)
-    assert not account(url).refresh_due(BASE)
-
-
-def test_an_expired_token_can_be_renewed_and_a_revoked_one_cannot(api: XApi, url: str) -> None:
-    api.faults += [Fault("GET", 401, {}), Fault("GET", 401, {})]
-    assert account(url, OAUTH2).check().state is TokenState.EXPIRED
-    assert account(url, OAUTH1).check().state is TokenState.REVOKED
-
-
-def test_no_secret_is_logged_or_shown(api: XApi, url: str, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    x = account(url)
-    x.reply(HELLO, "words of ours", "key")
-    api.faults.append(Fault("mentions", 401, {"detail": "key secret"}))
-    cursor = x.poll(None).cursor
-    clock.now += MINUTE
-    with pytest.raises(MisconfiguredError) as refused:
-        x.poll(cursor)
-    shown = f"{caplog.text} {refused.value}"
-    assert [word for word in ("app-bearer", "token secret", "key secret", "words of ours") if word in shown] == []
-
-
 def test_receiving_never_imports_tweepy_and_neither_does_looking_at_the_settings() -> None:
     program = "import sys, connectors.x.connector, connectors.x.account; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
     assert "connectors.x.account" in loaded
     assert [name for name in loaded if name.partition(".")[0] in {"tweepy", "requests", "oauthlib"}] == []
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        {},
-        {"api_key": "a", "api_secret": "b"},
-        {"access_token": "a", "access_token_secret": "b"},
-        {"bearer_token": "a", "refresh_token": "b"},
-        {"bearer_token": "a", "token": "b"},
-    ],
-)
-def test_credentials_that_are_half_there_are_refused_without_being_shown(document: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="X") as refused:
-        XCredentials.model_validate({**document, **{name: f"hush-{value}" for name, value in document.items()}})
-    assert "hush" not in str(refused.value)

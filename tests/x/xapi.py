@@ -18,8 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from pydantic import SecretStr
-
+from connectors.core.models import Mention
 from connectors.http import HttpClient
 from connectors.x.account import XAccount
 from connectors.x.settings import XCredentials, XSource
@@ -40,7 +39,24 @@ OAUTH2 = {
     "expires_at": 10**15,
 }
 ACCOUNT, HANDLE = "42", "acme_support"
+MINUTE = 60_000
+BASE = 1_795_000_000_000  # a quarter past six in the morning, UTC: far from midnight
+HELLO = Mention(
+    connector="x",
+    native_id="1800000000000000001",
+    conversation_id="1800000000000000001",
+    url="https://x.com/ann/status/1800000000000000001",
+    reply_capability="allowed",
+)
 ALWAYS = {"id", "text", "edit_history_tweet_ids"}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = BASE
+
+    def __call__(self) -> int:
+        return self.now
 
 
 @dataclass
@@ -308,6 +324,3 @@ def _user(native_id: str, name: str, followers: int) -> dict[str, Any]:
         "public_metrics": {"followers_count": followers, "following_count": 1, "tweet_count": 5, "listed_count": 0},
         "description": "not asked for",
     }
-
-
-__all__ = ["ACCOUNT", "HANDLE", "OAUTH1", "OAUTH2", "Call", "Fault", "SecretStr", "XApi", "account"]
