@@ -1,0 +1,1 @@
+"""Reads what a post wants, inside the function, with the standard library only. No vendor, no network, no SDK."""
