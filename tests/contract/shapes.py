@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -93,7 +94,7 @@ def mutated(draw: st.DrawFn, name: str) -> Any:
                 here = here[key]
                 continue
             if draw(st.integers(0, 3)):
-                here[key] = draw(st.sampled_from(HOSTILE) | st.sampled_from(leaves(name)) | anything(name))
+                here[key] = deepcopy(draw(st.sampled_from(HOSTILE) | st.sampled_from(leaves(name)) | anything(name)))
             else:
                 del here[key]
             break

@@ -173,7 +173,6 @@ def _take(event: AnyEvent) -> None:
     json.dumps(plain, allow_nan=False)
     assert all(_storable(text) for text in _texts(plain)), plain
     if event.type == "unsupported":
-        assert event.event
         assert event.reason
         return
     assert event.native_id.strip()
