@@ -39,7 +39,7 @@ class LinearModel:
     bias: tuple[float, ...]
     scale: tuple[float, ...]
     known: bytes = field(repr=False)
-    weights: array[int] = field(repr=False)
+    columns: tuple[array[int], ...] = field(repr=False)
 
     def understand(self, text: str, language: str | None) -> Verdict:
         """English only: another language, told or seen, is `uncertain`. Reads the first 2,000 characters."""
@@ -57,12 +57,7 @@ class LinearModel:
         """Per intent, in the order of INTENTS; they sum to 1. The threshold is not applied."""
         seen = features(text)
         width = len(INTENTS)
-        sums = [0] * width
-        weights = self.weights
-        for bucket in seen:
-            start = bucket * width
-            for index, weight in enumerate(weights[start : start + width]):
-                sums[index] += weight
+        sums = [sum(map(column.__getitem__, seen)) for column in self.columns]
         length = math.sqrt(len(seen) or 1)
         raw = [self.bias[i] + self.scale[i] * sums[i] / length for i in range(width)]
         odds = [1 / (1 + math.exp(-max(-30.0, min(30.0, value)))) for value in raw]
@@ -100,7 +95,8 @@ def unpack(content: bytes, name: str, threshold: float) -> LinearModel:
     weights = array("b")
     weights.frombytes(content[_HEAD.size + bitmap :])
     known = content[_HEAD.size : _HEAD.size + bitmap]
-    return LinearModel(name, threshold, numbers[:width], numbers[width:], known, weights)
+    columns = tuple(weights[index::width] for index in range(width))
+    return LinearModel(name, threshold, numbers[:width], numbers[width:], known, columns)
 
 
 @cache
