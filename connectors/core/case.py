@@ -42,6 +42,8 @@ class Happening(StrEnum):
     """Somebody wrote a public reply on a record: it goes out to the source."""
     MOVED = "moved"
     """Somebody changed a record's status."""
+    REOPENED = "reopened"
+    """The customer said something on a case that was solved, or that waited for just that."""
 
     FAILED_OVER = "failed over"
     """The next system, or topic, was asked to take over."""
@@ -68,6 +70,7 @@ OUTSIDE = frozenset(
         Happening.REMARKED,
         Happening.ANSWERED,
         Happening.MOVED,
+        Happening.REOPENED,
     },
 )
 

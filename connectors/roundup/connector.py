@@ -214,13 +214,19 @@ class Roundup:
         return mine
 
     def _attach(self, reference: Reference, message: str) -> None:
-        """Add a message to the issue's list, unless it is there. Repeatable."""
+        """Add a message to the issue's list, unless it is there. Repeatable.
+
+        The status goes along as it is: Roundup's `statusauditor` reopens a resolved issue that gets a message and no
+        status, and a note of ours, which may come late, says nothing about that."""
 
         def add(issue: Mapping[str, Any]) -> dict[str, object] | None:
-            there = message in (issue.get("messages") or [])
-            return None if there else {"@op": "add", "messages": [message]}
+            there = issue.get("messages") or []
+            if message in there:
+                return None
+            kept = {"status": issue["status"]} if issue.get("status") else {}
+            return {"messages": [*there, message], **kept}
 
-        self._edit(reference, "@fields=messages&@verbose=0", add, "note")
+        self._edit(reference, "@fields=messages,status&@verbose=0", add, "note")
 
     def _edit(
         self,
