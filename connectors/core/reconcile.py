@@ -10,16 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening, Record, record_id
-from connectors.core.errors import RemoteError
+from connectors.core.errors import RemoteError, UnavailableError
 from connectors.core.identity import digest
 from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, failed, next_step
 from connectors.core.ports import NoteDraft, RecordSystem, Reference
 
 MOST = 90
 """Lines that one mending changes: it must fit into one transaction. Comparing again finds the notes that are left."""
+ASKED = 6
+"""How often one question is put to a system that says that it is busy."""
+_LONGEST_PAUSE = 120.0
+
+
+T = TypeVar("T")
 
 
 class Listing(Protocol):
@@ -108,6 +114,19 @@ def rightful(case: Case, effects: Sequence[Effect]) -> Record | None:
     return next((written[name] for name in [*standing, *order]), None)
 
 
+def ask(question: Callable[[], T], pause: Callable[[float], None]) -> T:
+    """Put a question that changes nothing, again where the system is busy, after as many seconds as it asks for.
+
+    A run over thousands of cases meets its limit of requests. Raises the RemoteError of a system that stays away."""
+    for attempt in range(1, ASKED):
+        try:
+            return question()
+        except UnavailableError as error:
+            wait = 2.0 ** (attempt - 1) if error.retry_after is None else error.retry_after
+            pause(min(wait, _LONGEST_PAUSE))
+    return question()
+
+
 def compare(
     system: str,
     case: Case,
@@ -115,14 +134,20 @@ def compare(
     found: Sequence[Reference],
     noted: Collection[str],
     now: int,
+    settle: float = 0.0,
 ) -> list[Difference]:
     """How one case differs. `found` are the records there that carry its key, oldest first; `noted` the ids of those
-    `expected_notes` that the record has."""
+    `expected_notes` that the record has; `settle` as in `RecordSystem`: what was written since is not missed."""
     line = next((one for one in effects if one.id == record_id(system)), None)
     if line is not None and line.state is EffectState.CLAIMED and now < (line.lease_until or 0):
         return []  # a worker is at it
+    fresh = {one.id for one in effects if one.done_at is not None and now < one.done_at + int(settle * 1000)}
+    if line is not None and line.id in fresh and _kept(line, found) is None:
+        return []  # it may not be shown yet: written again, there would be two
+    noted = {*noted, *fresh}
     closed = {one.reference for one in effects if one.id.startswith(f"twin#{system}#") and one.state.final}
-    standing = [one for one in found if one.id not in closed]
+    adopted = line.reference if line is not None else None  # a closed one that was looked up when the other was gone
+    standing = [one for one in found if one.id not in closed or one.id == adopted]
     return [
         *_record(system, case, line, standing, effects),
         *_notes(system, case, line, standing, effects, noted),

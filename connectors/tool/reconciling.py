@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from connectors.aws.cases import effect_item, event_item
@@ -25,6 +26,7 @@ from connectors.core.reconcile import (
     Difference,
     Fault,
     Mending,
+    ask,
     close,
     compare,
     expected_notes,
@@ -86,8 +88,9 @@ class Reconciler:
         notes: bool = True,
         pace: Pace | None = None,
         there: RecordSystem | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._deployment, self._notes, self._pace = deployment, notes, pace or Pace()
+        self._deployment, self._notes, self._pace, self._pause = deployment, notes, pace or Pace(), pause
         self._ledger = TableLedger(deployment.table)
         self._config = ConfigStore(deployment.client("dynamodb"), deployment.outputs["TableName"])
         self.system = self._named(name)
@@ -96,7 +99,8 @@ class Reconciler:
     def run(self, dry_run: bool = False) -> Found:
         """Compare, and mend unless `dry_run`.
 
-        Raises a RemoteError where the system does not answer: what was mended until then stays mended."""
+        A busy system is waited for. Raises a RemoteError where it does not answer: what was mended until then stays
+        mended."""
         found = Found(self.system)
         listed = self._listed()
         found.listed = listed is not None
@@ -112,7 +116,7 @@ class Reconciler:
             there = listed.get(key, []) if listed is not None else self._found(key)
             noted = self._noted(case, effects, there)
             now = _now()
-            for one in compare(self.system, case, effects, there, noted, now):
+            for one in compare(self.system, case, effects, there, noted, now, self._there.settle):
                 found.differences.append((one, "would be " + _REMEDIES[one.fault] if dry_run else self._mend(one)))
         pairs = [(reference, key) for key, references in (listed or {}).items() for reference in references]
         found.differences += [(one, _REMEDIES[Fault.STRANGER]) for one in strangers(self.system, pairs, keys)]
@@ -166,8 +170,8 @@ class Reconciler:
     def _found(self, key: str) -> list[Reference]:
         """Asked of each case, also where the ledger has no line: that may be what is wrong."""
         if (find_all := getattr(self._there, "find_all", None)) is not None:
-            return list(find_all(key))
-        found = self._there.find(key)
+            return list(ask(lambda: find_all(key), self._pause))
+        found = ask(lambda: self._there.find(key), self._pause)
         return [found] if found else []
 
     def _noted(self, case: Case, effects: list[Effect], there: list[Reference]) -> set[str]:
@@ -176,7 +180,7 @@ class Reconciler:
         kept = next((one for one in there if line is not None and one.id == line.reference), None)
         if kept is None or not self._notes:
             return {one.id for one in wanted}
-        return {one.id for one in wanted if self._there.find_note(kept, one.key) is not None}
+        return {one.id for one in wanted if ask(partial(self._there.find_note, kept, one.key), self._pause) is not None}
 
     def _mend(self, difference: Difference) -> str:
         """Write it on the ledger as it is now; what was done."""

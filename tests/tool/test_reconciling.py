@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from connectors.core.case import EffectKind, EffectState, Record, record_id
+from connectors.core.errors import UnavailableError
 from connectors.core.ports import Reference
 from connectors.core.reconcile import record_key
 from connectors.tool.deployment import DeploymentError
@@ -104,3 +105,23 @@ def test_a_note_that_is_gone_becomes_unknown(small: Small) -> None:
     assert states[note.id] is EffectState.UNKNOWN
     there.notes.append(("issue1", note.key, "words"))
     assert faults(small, there) == []
+
+
+def test_a_system_that_is_busy_now_and_then_is_compared_to_the_end(small: Small) -> None:
+    """Of thousands of questions some meet a limit of requests: were that the end of a run, none would ever end."""
+    small.plan()
+    small.case()
+    small.effect(EffectState.PARKED, attempt=2)
+    waits: list[float] = []
+    busy = [UnavailableError("429", retry_after=3.0), UnavailableError("503")]
+
+    class Busy(There):
+        def find(self, key: str) -> Reference | None:
+            if busy:
+                raise busy.pop(0)
+            return super().find(key)
+
+    there = Busy({"issue1": record_key(CASE, TRACKER)})
+    found = Reconciler(small.deployment, "Tracker", there=there, pause=waits.append).run()
+    assert [one.fault.value for one, _ in found.differences] == ["unknown here"]
+    assert waits == [3.0, 2.0]
