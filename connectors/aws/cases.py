@@ -11,7 +11,7 @@ from connectors.aws.table import Item, Table
 from connectors.core.case import SHARDS, Case, CaseEvent, Effect, shard
 from connectors.core.compose import Post
 from connectors.core.errors import ConflictError
-from connectors.core.identity import digest
+from connectors.core.identity import digest, qualify
 from connectors.core.models import Mention
 
 _LONGEST_KEY = 500
@@ -111,6 +111,27 @@ class Cases:
             if "blob" in text and (packed := self._blobs.find(text["blob"])) is not None:
                 return meta, Mention.model_validate(json.loads(expand(packed))["body"])
         return meta, None
+
+    def identity(self, mention: str) -> Mention | None:
+        """A mention as far as its identity goes, which outlives its words: where it is, and who was told. None for one
+        that was never taken in, or not further than its removal."""
+        meta = self._table.get(*mention_key(mention))
+        if meta is None or "conversation" not in meta:
+            return None
+        authority = meta.get("authority")
+        return Mention(
+            connector=meta["connector"],
+            authority=authority,
+            native_id=meta["native_id"],
+            conversation_id=meta["conversation"].removeprefix(qualify(meta["connector"], authority, "")),
+            parent_id=meta.get("parent"),
+            url=meta.get("url"),
+            own=bool(meta.get("own")),
+        )
+
+    def removed(self, mention: str) -> bool:
+        """Whether a mention was removed at its source."""
+        return (self._table.get(*mention_key(mention)) or {}).get("removed") is not None
 
     def post(self, mention: str) -> Post | None:
         """A mention as people read it; its words are None once they were removed."""

@@ -76,7 +76,7 @@ class Reopening:
 
 def _closed(row: Item) -> bool:
     """Solved, or waiting for the customer."""
-    return row.get("state", "open") != "open"
+    return bool(row.get("state", "open") != "open")
 
 
 def _mute(post: Item) -> bool:
