@@ -30,6 +30,10 @@ class Receiver(Protocol):
         ...
 
 
+NOTE_BYTES = 60_000
+"""Bytes of UTF-8 that a system's note is taken to hold where its connector does not say."""
+
+
 class Tier(StrEnum):
     """How a system of record keeps a repeated write from becoming a second record."""
 
@@ -63,7 +67,8 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class NoteDraft:
-    """One internal note. `text` is plain and carries the ids of the posts it brings."""
+    """One internal note. `text` is plain and carries the ids of the posts it brings. It fits: no connector cuts it, for
+    what is cut away is gone while the ledger says that it was told."""
 
     text: str
 
@@ -101,6 +106,18 @@ class RecordSystem(Protocol):
     def set_status(self, reference: Reference, status: RecordStatus) -> None:
         """Bring the record to this status, unless it has it. Repeatable."""
         ...
+
+
+class Bounded(Protocol):
+    """A system of record that says how much one note holds; see `note_bytes`."""
+
+    note_bytes: ClassVar[int]
+    """Bytes of UTF-8 in a note's text, without what the connector adds to it."""
+
+
+def note_bytes(system: RecordSystem) -> int:
+    """How much one of its notes holds, in bytes of UTF-8."""
+    return int(getattr(system, "note_bytes", NOTE_BYTES))
 
 
 @dataclass(frozen=True, slots=True)

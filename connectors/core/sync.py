@@ -29,12 +29,12 @@ from connectors.core.case import (
     reply_id,
     retire_id,
 )
-from connectors.core.compose import Post, UpdateWords, case_draft, note_draft, retirement_note
+from connectors.core.compose import Post, UpdateWords, case_draft, fitting, note_draft, retirement_note
 from connectors.core.errors import ConflictError
 from connectors.core.identity import digest
 from connectors.core.ledger import Ledger, Pace, ended, to_mend
 from connectors.core.models import RecordStatus
-from connectors.core.ports import NoteDraft, RecordSystem, Reference
+from connectors.core.ports import NoteDraft, RecordSystem, Reference, note_bytes
 
 __all__ = ["BATCH", "MOST", "OutOfTimeError", "Outcome", "Posts", "RecordSync", "Updates"]
 
@@ -311,7 +311,7 @@ class RecordSync:
         members = [self._sent(case, member) for member in self._members(held)]
         posts = {name: self._posts.post(name) for name in dict.fromkeys(m.mention or "" for m in members) if name}
         updates = {m.update: self._updates.words(m.update) for m in members if m.update is not None}
-        return note_draft(members, posts, updates)
+        return note_draft(members, posts, updates, note_bytes(self._system))
 
     def _sent(self, case: Case, wish: Effect) -> Effect:
         """An answer's wish, marked where the answer itself does not go out."""
@@ -321,6 +321,8 @@ class RecordSync:
         return wish.model_copy(update={"provisional": not goes_out})
 
     def _begin(self, case: Case, system: str, wishes: Sequence[Effect]) -> Effect:
+        most = note_bytes(self._system) * 9 // 10  # words may be edited until they are sent
+        wishes = wishes[: fitting(wishes, self._posts.post, self._updates.words, most)]
         name = batch_id(system, tuple(wish.id for wish in wishes))
         now = self._now()
         batch = Effect(

@@ -64,6 +64,7 @@ class Zendesk:
     credentials_model: ClassVar[type[BaseModel]] = ZendeskCredentials
     tier: ClassVar[Tier] = Tier.KEY
     settle: ClassVar[float] = 2.0
+    note_bytes: ClassVar[int] = payloads.BODY_LENGTH
 
     def __init__(
         self,
