@@ -358,12 +358,13 @@ class Fleet:
                 self.counts["wake-ups"] += 1
             self.work(*message)
 
-    def settle(self, most: int) -> int:
-        """Minutes until nothing is left to do."""
+    def settle(self, most: int, each: Callable[[], None] = lambda: None) -> int:
+        """Minutes until nothing is left to do. `each` is called after each of them."""
         for passed in range(most):
             if not self.open and not self.queue:
                 return passed
             self.minute()
+            each()
         raise AssertionError(f"after {most} minutes {len(self.open)} cases are not settled: {sorted(self.open)[:5]}")
 
     def states(self) -> Counter[EffectState]:

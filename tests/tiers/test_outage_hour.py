@@ -44,6 +44,9 @@ class Hour:
     held: int = 0
     """Cases that had a record in the stand-by when the hour was over."""
     calls_while_away: int = 0
+    calls_then: int = 0
+    woken_then: int = 0
+    back: list[int] = field(default_factory=list)
 
     def run(self) -> int:
         """Minutes that it took after the hour until nothing was left to do."""
@@ -64,7 +67,16 @@ class Hour:
             assert cell.name in earlier or live is None or live.system == STANDBY
         self.first.cut_all = False
         self.first.up()
-        return self.fleet.settle(600)
+        self.calls_then, self.woken_then = self.primary.calls["all"], self.fleet.counts["wake-ups"]
+        return self.fleet.settle(600, self.look)
+
+    def look(self) -> None:
+        """How many cases have their live record in the first system, a minute later."""
+        lives = [cell.meta.record for cell in self.fleet.cells.values()]
+        self.back.append(sum(live is not None and live.system == FIRST for live in lives))
+
+    def minutes_until(self, share: float) -> int:
+        return next(minute for minute, back in enumerate(self.back, 1) if back >= CASES * share)
 
     def one_minute(self, new: int) -> None:
         for _ in range(min(new, CASES - len(self.fleet.cells))):
@@ -116,8 +128,10 @@ def test_an_hour_without_the_first_system(
                 f"\n{len(fleet.cells)} cases, {sum(cell.said for cell in fleet.cells.values())} posts, "
                 f"{sum(len(cell.written) for cell in fleet.cells.values())} acts of people in the stand-by, which held "
                 f"{hour.held} cases when the hour was over; {hour.calls_while_away} calls to the system that was away; "
-                f"settled {minutes} minutes after; breaker opened {fleet.rows.opened[FIRST]} times; "
-                f"{_provisional(events)} provisional; {dict(fleet.counts)}; {time.monotonic() - began:.0f} s"
+                f"90 % back {hour.minutes_until(0.9)} minutes after it, 99 % {hour.minutes_until(0.99)}, all settled "
+                f"{minutes} ({there[FIRST].calls['all'] - hour.calls_then} calls of it, "
+                f"{fleet.counts['wake-ups'] - hour.woken_then} wake-ups); breaker opened {fleet.rows.opened[FIRST]} "
+                f"times; {_provisional(events)} provisional; {dict(fleet.counts)}; {time.monotonic() - began:.0f} s"
             )
             assert first.faults == standby.faults == []
             assert len(fleet.cells) == CASES

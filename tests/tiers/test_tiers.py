@@ -111,7 +111,7 @@ def test_a_keyed_tier_never_has_two(desk: type[Desk], system: type[Tracker]) -> 
         if isinstance(site.desk, KeyDesk):
             desk_saw = site.desk.replayed, site.desk.differed, there.calls["permit spent"]
             print("  keys: {} replayed, {} with other bytes, {} permits spent".format(*desk_saw))
-            assert all(desk_saw)
+            assert min(desk_saw) >= CASES // 1000, "each way in which a key is used"
             assert site.desk.forgot == 0
 
 
