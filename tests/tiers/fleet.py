@@ -144,6 +144,13 @@ class Book:
         with self._cells[batch.case].lock:
             self._cells[batch.case].ledger.batch(batch, members)
 
+    def hand_on(
+        self, changes: Sequence[tuple[Effect, Effect]], planned: Sequence[Effect], event: CaseEvent | None = None
+    ) -> None:
+        cell = self._cells[changes[0][0].case]
+        with cell.lock:
+            cell.ledger.hand_on(changes, planned, event)
+
     def settle(
         self,
         changes: Sequence[tuple[Effect, Effect]],
