@@ -45,8 +45,8 @@ class UpdateWords:
     at: str | None
 
 
-def case_draft(case: Case, post: Post | None) -> CaseDraft:
-    """What the system of record is told when the case is opened."""
+def case_draft(case: Case, post: Post | None, follows: str | None = None) -> CaseDraft:
+    """What the system of record is told when the case is opened, or carried on after the record `follows`."""
     return CaseDraft(
         case=case.id,
         title=title(case, post),
@@ -54,6 +54,7 @@ def case_draft(case: Case, post: Post | None) -> CaseDraft:
         conversation=case.conversation,
         url=post.url if post else None,
         author=post.author if post else None,
+        follows=follows,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol, Self
@@ -55,6 +55,8 @@ class CaseDraft:
     conversation: str
     url: str | None = None
     author: str | None = None
+    follows: str | None = None
+    """The id of the record that was closed for good and that this one carries on, in a system that has such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,30 @@ class Bounded(Protocol):
 
     note_bytes: ClassVar[int]
     """Bytes of UTF-8 in a note's text, without what the connector adds to it."""
+
+
+class Dated(Protocol):
+    """A system of record that need not read all its notes to find one."""
+
+    def find_note_since(self, reference: Reference, key: str, since: int) -> str | None:
+        """As `find_note`, among the notes that were written after `since` (milliseconds, by our clock)."""
+        ...
+
+
+class Noted(Protocol):
+    """A system of record that shows its notes without changing anything, as `find_note` may."""
+
+    def noted(self, reference: Reference, keys: Collection[str]) -> Collection[str]:
+        """Those of the keys whose notes are on the record."""
+        ...
+
+
+class Standing(Protocol):
+    """A system of record whose `find` may leave out a record that is there all the same, such as an archived one."""
+
+    def stands(self, reference: Reference) -> bool:
+        """Whether the record is there; False only for one that the system says it does not have."""
+        ...
 
 
 def note_bytes(system: RecordSystem) -> int:

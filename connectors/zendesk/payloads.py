@@ -65,12 +65,17 @@ def ticket(case: CaseDraft, key: str, settings: ZendeskSystem) -> bytes:
     lines = [f"Conversation {case.conversation}, since {case.opened_at}."]
     if case.url:
         lines.append(case.url)
+    if case.follows:
+        lines.append(f"Carries on from ticket {case.follows}, which is closed for good.")
     fields: dict[str, object] = {
         "external_id": key,
         "subject": title(case.title),
         "comment": {"body": marked("\n".join(lines), key), "public": False},
         "tags": ["hailback"],
     }
+    if case.follows and case.follows.isdecimal():
+        # https://developer.zendesk.com/documentation/ticketing/managing-tickets/creating-and-updating-tickets
+        fields["via_followup_source_id"] = int(case.follows)
     if settings.priority:
         fields["priority"] = settings.priority
     return packed({"ticket": fields})

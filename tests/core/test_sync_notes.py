@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import ClassVar
 
 import pytest
 
 from connectors.core.case import EffectKind, EffectState
+from connectors.core.errors import RejectedError, UnknownOutcomeError
 from connectors.core.ports import NOTE_BYTES, NoteDraft, Reference
 from connectors.zendesk import payloads
 from tests.core.sync_bench import Bench
@@ -76,3 +78,64 @@ def test_a_post_that_grew_after_its_note_was_begun_is_shortened_and_not_lost(ben
     assert len(text.encode()) <= NOTE_BYTES
     assert text.count("the whole post is at its source") == 40
     assert all(line.state is EffectState.DONE for line in bench.ledger.effects.values() if line.kind is EffectKind.NOTE)
+
+
+def refusing(bench: Bench, *poison: str) -> None:
+    """Have the system refuse every note that brings one of these posts."""
+    tracker = bench.tracker
+    write = tracker.add_note
+
+    def add_note(reference: Reference, note: NoteDraft, key: str, permit: str | None) -> str:
+        if any(re.search(rf"^Post: {post}$", note.text, re.MULTILINE) for post in poison):
+            raise RejectedError("422: it refuses this content")
+        return write(reference, note, key, permit)
+
+    tracker.add_note = add_note  # type: ignore[method-assign]
+
+
+def test_one_post_that_is_refused_does_not_take_the_others_with_it(bench: Bench) -> None:
+    refusing(bench, "post:7", "post:31")
+    bench.say(*range(1, 41))
+    outcome = bench.run()
+    others = [number for number in range(1, 41) if number not in {7, 31}]
+    assert bench.told() == [f"post:{number}" for number in others], "in order, each once"
+    ends = {line.mention: line.state for line in bench.ledger.effects.values() if line.kind is EffectKind.NOTE}
+    assert [post for post, state in ends.items() if state is EffectState.REJECTED] == ["post:7", "post:31"]
+    assert bench.unfinished() == []
+    assert outcome.to_mend == ("Rejected: 422: it refuses this content",) * 2, "an administrator is told"
+
+
+def test_a_halved_note_is_not_sent_twice_whoever_finds_it(bench: Bench) -> None:
+    """The worker dies between any two writes of the ledger; another one comes."""
+    for dies in range(1, 40):
+        bench = Bench()
+        refusing(bench, "post:3")
+        bench.say(*range(1, 9))
+        writes = iter(range(1, 1000))
+
+        def perhaps_die(writes: Iterator[int] = writes, dies: int = dies) -> None:
+            if next(writes) == dies:
+                raise KeyboardInterrupt
+
+        bench.ledger.after_write = perhaps_die
+        with suppress(KeyboardInterrupt):
+            bench.run()
+        bench.finish()
+        assert bench.told() == [f"post:{number}" for number in (1, 2, 4, 5, 6, 7, 8)]
+
+
+def test_a_note_that_may_have_been_written_is_not_halved(bench: Bench) -> None:
+    """Refused is the look-up, not the note: the halves would bring its posts a second time."""
+    faults: dict[str, object] = {}
+    bench.tracker.fault = faults.get
+    bench.run()
+    bench.say(*range(1, 9))
+    faults |= {"add_note": ("after", UnknownOutcomeError("timed out")), "find_note": RejectedError("no")}
+    bench.run()
+    bench.later()
+    bench.run()
+    assert len(bench.unfinished()) == 9, "eight posts in one note of which nobody knows yet"
+    faults.clear()
+    bench.finish()
+    assert bench.told() == [f"post:{number}" for number in range(1, 9)]
+    assert bench.unfinished() == []
