@@ -7,12 +7,16 @@ from itertools import islice
 
 from connectors.aws.cases import effect_item, effect_key, event_item
 from connectors.aws.table import Item, Table
-from connectors.core.case import Case, CaseEvent, Effect, Record
+from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Record, shard
 from connectors.core.compose import moment
 from connectors.core.errors import ConflictError
 from connectors.core.ledger import Shift
 
+REFUSED = "refused#"
+"""With a shard's number, where the *due* index keeps what was refused, by when: no sweep looks there, `doctor` does."""
 _UNCHANGED = "attempt = :a AND #state = :s"
+_ELSEWHERE = frozenset({EffectKind.NOTIFY, EffectKind.REPLY})
+"""Their refusals are told to people: the next topic, whoever wrote the answer."""
 
 
 class TableLedger:
@@ -24,7 +28,7 @@ class TableLedger:
     def effect(self, case: str, effect_id: str) -> Effect | None:
         """One line of the ledger, or None."""
         item = self._table.get(*effect_key(case, effect_id))
-        return Effect.model_validate(item) if item else None
+        return _effect(item) if item else None
 
     def case(self, case: str) -> Case | None:
         """A case as it is now, or None."""
@@ -33,7 +37,7 @@ class TableLedger:
 
     def lines(self, case: str, prefix: str) -> list[Effect]:
         """Effects whose id begins with `prefix`, final or not, oldest plan first."""
-        found = (Effect.model_validate(item) for item in self._table.query(*effect_key(case, prefix)))
+        found = (_effect(item) for item in self._table.query(*effect_key(case, prefix)))
         return sorted(found, key=lambda effect: (effect.planned_at, effect.id))
 
     def plan(self, effect: Effect) -> bool:
@@ -49,7 +53,7 @@ class TableLedger:
 
         A note's wish that a batch has taken over is not among them: its batch is."""
         pk, sk = effect_key(case, prefix)
-        found = (Effect.model_validate(item) for item in self._table.query(pk, sk))
+        found = (_effect(item) for item in self._table.query(pk, sk))
         waiting = [effect for effect in found if not effect.state.final and effect.batch is None]
         return list(islice(sorted(waiting, key=lambda effect: (effect.planned_at, effect.id)), limit))
 
@@ -96,7 +100,7 @@ class TableLedger:
 
     def _replace(self, before: Effect, after: Effect) -> Item:
         put = self._table.put_action(
-            effect_item(after),
+            {**effect_item(after), **_refused(after)},
             _UNCHANGED,
             {":a": before.attempt, ":s": before.state.value},
         )
@@ -142,3 +146,15 @@ class TableLedger:
         )
         named["Update"]["ExpressionAttributeNames"] = {"#record": "record"}  # a word that DynamoDB keeps to itself
         return named
+
+
+def _effect(item: Item) -> Effect:
+    effect = Effect.model_validate(item)
+    return effect.model_copy(update={"due_at": None}) if effect.state is EffectState.REJECTED else effect
+
+
+def _refused(effect: Effect) -> Item:
+    """What keeps a refusal upon a record where it can be found. A note's posts are found with the note."""
+    if effect.state is not EffectState.REJECTED or effect.batch is not None or effect.kind in _ELSEWHERE:
+        return {}
+    return {"due_shard": f"{REFUSED}{shard(effect.case)}", "due_at": effect.done_at}
