@@ -1,7 +1,8 @@
 """The primary system of record killed, its answers lost after they were committed, and the network cut, at random.
 
 Afterwards: one live record for each conversation, one at most in each system, each post in one note of it, nothing
-lost. `HAILBACK_CHAOS=2000` sets the number of conversations; the default is what fits into `make test`.
+lost. `HAILBACK_CHAOS=2000` sets the number of conversations, `HAILBACK_CHAOS_SECONDS=600` for how long it is rough; the
+default is what fits into `make test`.
 """
 
 from __future__ import annotations
@@ -41,10 +42,8 @@ from tests.e2e.wait import until
 CONVERSATIONS = int(os.environ.get("HAILBACK_CHAOS", "20"))
 SEED = int(os.environ.get("HAILBACK_CHAOS_SEED", "5"))
 SMALL = CONVERSATIONS <= 50
-ROUGH = 20.0 if SMALL else 90.0
-"""Seconds for which it is rough at least, however quickly everything is delivered."""
-SHARE = 0.5 if SMALL else 0.8
-"""How many of the conversations have a record somewhere before it may be calm."""
+ROUGH = float(os.environ.get("HAILBACK_CHAOS_SECONDS", "20" if SMALL else "300"))
+"""Seconds for which it is rough; longer where delivering takes longer."""
 POLLERS = 1 if SMALL else 2
 PATIENCE = 200 + 1.5 * CONVERSATIONS
 FIRST = 300_000
@@ -271,8 +270,6 @@ def test_one_live_record_each_though_the_primary_fails_in_every_way(machine: Run
                 answers = Counter(answer.status for answer in pool.map(deliverer.deliver, deliveries))
             assert answers == {200: len(deliveries)}
             said(f"{len(talks)} conversations, {len(deliveries) // 2} posts delivered twice")
-            waiting = talks[: int(SHARE * len(talks))]
-            until(lambda: _held_by_some_system(machine, waiting), PATIENCE, "a record of most conversations", every=1)
             until(lambda: time.monotonic() - started > ROUGH, ROUGH + 1, "the rough time to pass")
         finally:
             chaos.stop()
@@ -299,16 +296,6 @@ def test_one_live_record_each_though_the_primary_fails_in_every_way(machine: Run
     }
     assert machine.dead_letters() == {}
     assert min(chaos.weathers["killed"], proxy.lost_commits, over) > 0, "it was not rough enough to show anything"
-
-
-def _held_by_some_system(machine: RunningStack, waiting: list[Talk]) -> bool:
-    """Takes those that have a record off the list; whether none is left."""
-    while waiting:
-        case = machine.cases.case(waiting[-1].case)
-        if case is None or case.record is None:
-            return False
-        waiting.pop()
-    return True
 
 
 def _faults(machine: RunningStack, seen: Seen, talk: Talk) -> list[str]:
