@@ -42,7 +42,7 @@ from tests.e2e.wait import until
 CONVERSATIONS = int(os.environ.get("HAILBACK_CHAOS", "20"))
 SEED = int(os.environ.get("HAILBACK_CHAOS_SEED", "5"))
 SMALL = CONVERSATIONS <= 50
-ROUGH = float(os.environ.get("HAILBACK_CHAOS_SECONDS", "20" if SMALL else "300"))
+ROUGH = float(os.environ.get("HAILBACK_CHAOS_SECONDS", "22" if SMALL else "300"))
 """Seconds for which it is rough; longer where delivering takes longer."""
 POLLERS = 1 if SMALL else 2
 PATIENCE = 200 + 1.5 * CONVERSATIONS
@@ -64,6 +64,8 @@ WEATHERS = {
     "killed": (0.22, LOSSY),
 }
 """Each with how often it comes and what it does to requests."""
+LASTS = {"cut": (2, 6), "silent": (2, 6), "killed": (1, 14)}
+"""For how many seconds at least and at most, where not for 5 to 12."""
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600 + 3 * CONVERSATIONS)]
 
@@ -133,27 +135,28 @@ class Chaos(threading.Thread):
 
     def run(self) -> None:
         try:
-            first = ["lossy", "killed", "lossy"]  # so that a short run has them too
+            first = [("lossy", 6.0), ("killed", 10.0), ("lossy", 6.0)]  # so that a short run has them too
             names, weights = list(WEATHERS), [share for share, _ in WEATHERS.values()]
             while not self._ended.is_set():
-                name = first.pop(0) if first else self._random.choices(names, weights)[0]
+                drawn = self._random.choices(names, weights)[0]
+                name, seconds = first.pop(0) if first else (drawn, self._random.uniform(*LASTS.get(drawn, (5, 12))))
                 self.weathers[name] += 1
                 self._proxy.rates = WEATHERS[name][1]
                 if name == "killed":
-                    self._kill()
+                    self._kill(seconds)
                 else:
-                    self._last(self._random.uniform(2, 6) if name in {"cut", "silent"} else self._random.uniform(5, 12))
+                    self._last(seconds)
         except BaseException as error:  # shown by the test, which waits for this thread
             self.failure = error
         finally:
             self._proxy.rates = {}
 
-    def _kill(self) -> None:
-        """A crash; half of the time its port is closed too, as it is where no load balancer stands before it."""
+    def _kill(self, seconds: float) -> None:
+        """A crash for so long. Half of the time its port is closed too, as where no load balancer stands before it."""
         if self._random.random() < 0.5:
             self._proxy.shut()
         self._machine.tracker.kill()
-        self._last(self._random.uniform(1, 14))
+        self._last(seconds)
         self._machine.tracker.restart()
         self._proxy.open()
 
@@ -271,6 +274,8 @@ def test_one_live_record_each_though_the_primary_fails_in_every_way(machine: Run
             assert answers == {200: len(deliveries)}
             said(f"{len(talks)} conversations, {len(deliveries) // 2} posts delivered twice")
             until(lambda: time.monotonic() - started > ROUGH, ROUGH + 1, "the rough time to pass")
+            until(lambda: chaos.weathers["killed"] and proxy.lost_commits, PATIENCE, "all that was to go wrong")
+            until(lambda: _handed_over(machine, talks), PATIENCE, "the stand-by to take a conversation", every=1)
         finally:
             chaos.stop()
         calm = time.monotonic()
@@ -295,7 +300,12 @@ def test_one_live_record_each_though_the_primary_fails_in_every_way(machine: Run
         f"Chaos topic {talk.topic}": 1 for talk in talks
     }
     assert machine.dead_letters() == {}
-    assert min(chaos.weathers["killed"], proxy.lost_commits, over) > 0, "it was not rough enough to show anything"
+
+
+def _handed_over(machine: RunningStack, talks: list[Talk]) -> bool:
+    """Whether the stand-by has a record of any of these."""
+    keys = {record_key(talk.case, STANDBY) for talk in talks}
+    return any(one.get("external_id") in keys for one in machine.zendesk.state()["tickets"])
 
 
 def _faults(machine: RunningStack, seen: Seen, talk: Talk) -> list[str]:
