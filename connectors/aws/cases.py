@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from connectors.aws.blobs import Blobs, expand
+from connectors.aws.open_notes import marks
 from connectors.aws.table import Item, Table
 from connectors.core.case import SHARDS, Case, CaseEvent, Effect, shard
 from connectors.core.compose import Post
@@ -170,6 +171,7 @@ class Cases:
     def plan(self, case: Case, events: Sequence[CaseEvent], effects: Sequence[Effect]) -> None:
         """See `connectors.core.dispatch.CaseStore.plan`."""
         actions = [self._table.put_action(effect_item(effect), "attribute_not_exists(pk)") for effect in effects]
+        actions += marks(self._table, effects)
         actions += [
             self._table.update_action(
                 *event_key(event),
