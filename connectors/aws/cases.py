@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from connectors.aws.blobs import Blobs, expand
+from connectors.aws.open_notes import marks
 from connectors.aws.table import Item, Table
 from connectors.core.case import SHARDS, Case, CaseEvent, Effect, shard
 from connectors.core.compose import Post
 from connectors.core.errors import ConflictError
-from connectors.core.identity import digest
+from connectors.core.identity import digest, qualify
 from connectors.core.models import Mention
 
 _LONGEST_KEY = 500
@@ -112,6 +113,27 @@ class Cases:
                 return meta, Mention.model_validate(json.loads(expand(packed))["body"])
         return meta, None
 
+    def identity(self, mention: str) -> Mention | None:
+        """A mention as far as its identity goes, which outlives its words: where it is, and who was told. None for one
+        that was never taken in, or not further than its removal."""
+        meta = self._table.get(*mention_key(mention))
+        if meta is None or "conversation" not in meta:
+            return None
+        authority = meta.get("authority")
+        return Mention(
+            connector=meta["connector"],
+            authority=authority,
+            native_id=meta["native_id"],
+            conversation_id=meta["conversation"].removeprefix(qualify(meta["connector"], authority, "")),
+            parent_id=meta.get("parent"),
+            url=meta.get("url"),
+            own=bool(meta.get("own")),
+        )
+
+    def removed(self, mention: str) -> bool:
+        """Whether a mention was removed at its source."""
+        return (self._table.get(*mention_key(mention)) or {}).get("removed") is not None
+
     def post(self, mention: str) -> Post | None:
         """A mention as people read it; its words are None once they were removed."""
         meta, words = self.mention(mention)
@@ -149,6 +171,7 @@ class Cases:
     def plan(self, case: Case, events: Sequence[CaseEvent], effects: Sequence[Effect]) -> None:
         """See `connectors.core.dispatch.CaseStore.plan`."""
         actions = [self._table.put_action(effect_item(effect), "attribute_not_exists(pk)") for effect in effects]
+        actions += marks(self._table, effects)
         actions += [
             self._table.update_action(
                 *event_key(event),

@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 from connectors.aws.blobs import INLINE, Blobs, squeeze
 from connectors.aws.cases import event_item, keep_until, mention_key, person_key
+from connectors.aws.reopening import Reopening
 from connectors.aws.table import Item, Table
-from connectors.aws.updates import Updates
+from connectors.aws.updates import Updates, update_id
 from connectors.core.case import CaseEvent, Effect, Happening, shard
 from connectors.core.compose import moment
 from connectors.core.errors import ConflictError
@@ -46,6 +47,7 @@ class Intake:
         self._table, self._blobs, self._now = table, blobs, now
         self._grace, self._text_days, self._sleep = int(grace * 1000), text_days, sleep
         self._updates = Updates(table, blobs, now=now, grace=self._grace, text_days=text_days)
+        self._reopening = Reopening(table, grace=self._grace)
 
     def take_in(self, event: AnyEvent, origin: Origin, raw: bytes) -> Taken:
         """Keep one event. The same event again changes nothing."""
@@ -55,7 +57,10 @@ class Intake:
         for attempt in range(_TRIES):
             try:
                 if isinstance(event, RecordUpdate):
-                    return self._updates.take_in(event, origin.source)
+                    taken = self._updates.take_in(event, origin.source)
+                    if event.status is not None and taken in {Taken.MOVED, Taken.DUPLICATE}:
+                        self._reopening.after_move(update_id(origin.source, event), self._now())
+                    return taken
                 if isinstance(event, Deletion):
                     return self._remove(event, origin)
                 taken = self._mention(event, origin, raw, spilled)
@@ -64,6 +69,8 @@ class Intake:
                 continue
             if spilled and taken in {Taken.REMOVED, Taken.DUPLICATE}:
                 self._drop(event, spilled)
+            if taken in {Taken.SAID, Taken.DUPLICATE}:
+                self._reopening.after_post(event.id, self._now())
             return taken
         raise ConflictError(f"{_TRIES} writers were faster for {event.id}")
 

@@ -102,4 +102,7 @@ class StoredWords:
         return self._updates.words(update_id)
 
     def said(self, mention: str) -> Mention | None:
-        return self._cases.mention(mention)[1]
+        return self._cases.mention(mention)[1] or self._cases.identity(mention)
+
+    def removed(self, mention: str) -> bool:
+        return self._cases.removed(mention)

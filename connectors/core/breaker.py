@@ -14,7 +14,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from connectors.core.case import Effect, EffectKind
-from connectors.core.errors import ConflictError, RejectedError, RemoteError
+from connectors.core.errors import ConflictError, RejectedError, RemoteError, SpentPermitError
 from connectors.core.ledger import Pace, look_again
 
 _TRIES = 5
@@ -138,8 +138,10 @@ class Gate:
         return self._now() + int(self._pace.backoff * 1000)
 
     def answered(self, error: RemoteError | None) -> int | None:
-        """Tell how a call ended; until when nobody is to call now, None where the breaker is closed."""
-        good = error is None or isinstance(error, RejectedError)
+        """Tell how a call ended; until when nobody is to call now, None where the breaker is closed.
+
+        A refusal is an answer as well, and so is that a permit is spent: the system is there."""
+        good = error is None or isinstance(error, RejectedError | SpentPermitError)
         if good and self.closed and not self._known.failures:
             return None
         for _ in range(_TRIES):

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from connectors.core.breaker import Gate
 from connectors.core.case import Effect, EffectKind, EffectState
-from connectors.core.errors import ConflictError, RejectedError, RemoteError, UnavailableError
+from connectors.core.errors import ConflictError, RecordGoneError, RemoteError, UnavailableError
 from connectors.core.ledger import (
     Ledger,
     Next,
@@ -31,7 +31,8 @@ _ATTACHED = frozenset({EffectKind.BATCH, EffectKind.RETIRE, EffectKind.STATUS})
 
 Write = Callable[[Effect], tuple[str, str]]
 LookUp = Callable[[Effect], tuple[str, str] | None]
-Finish = Callable[[Effect, Effect], None]
+Finish = Callable[[Effect, Effect], Effect | None]
+"""Settles an effect; how it was settled, where that is not as it was given."""
 
 
 class OutOfTimeError(Exception):
@@ -75,8 +76,7 @@ class Carrier:
             return effect
         if withdraw and effect.state in {EffectState.PLANNED, EffectState.PARKED}:
             after = ended(effect, EffectState.SUPERSEDED, self._now(), "no longer needed; never sent")
-            finish(effect, after)
-            return after
+            return finish(effect, after) or after
         self._check_time()
         until = self._gate.ask()
         if until is not None:
@@ -88,8 +88,7 @@ class Carrier:
         except (ConflictError, OutOfTimeError):
             self._gate.give_back()
             raise
-        finish(held, after)
-        return after
+        return finish(held, after) or after
 
     def _attempt(
         self, held: Effect, step: Next, write: Write, look_up: LookUp, *, withdraw: bool
@@ -119,11 +118,13 @@ class Carrier:
         """`certain`: the error speaks of a write of this attempt, or nothing was ever written. Otherwise whether an
         earlier one wrote is as unknown as it was."""
         until = self._gate.answered(error)
-        gone = held.kind in _ATTACHED and isinstance(error, RejectedError)
+        gone = held.kind in _ATTACHED and isinstance(error, RecordGoneError)
         if not (certain or gone):
             after = doubtful(held, error, self._now(), self._pace)
         else:
             after = failed(held, error, self._now(), self._pace, self._system.settle)
+            if not certain:  # it ends without anybody having seen whether an earlier try wrote
+                after = after.model_copy(update={"doubt": True})
         asked = isinstance(error, UnavailableError) and error.retry_after is not None
         if until is None or after.retry_at is None or asked:
             return after

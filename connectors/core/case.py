@@ -42,6 +42,8 @@ class Happening(StrEnum):
     """Somebody wrote a public reply on a record: it goes out to the source."""
     MOVED = "moved"
     """Somebody changed a record's status."""
+    REOPENED = "reopened"
+    """The customer said something on a case that was solved, or that waited for just that."""
 
     FAILED_OVER = "failed over"
     """The next system, or topic, was asked to take over."""
@@ -49,6 +51,8 @@ class Happening(StrEnum):
     """No topic took a notification, in all its rounds; it lies in a dead-letter queue until somebody redrives it."""
     HANDED_BACK = "handed back"
     """An earlier system took the case after all; the stand-by's record was linked and closed."""
+    FOLLOWED_UP = "followed up"
+    """A record was closed for good; a new one in the same system carries the case on."""
     REPLIED = "replied"
     RECORDED = "recorded"
     NOTED = "noted"
@@ -70,6 +74,7 @@ OUTSIDE = frozenset(
         Happening.REMARKED,
         Happening.ANSWERED,
         Happening.MOVED,
+        Happening.REOPENED,
     },
 )
 
@@ -205,6 +210,10 @@ class Effect(_Row):
     """The id of the record update whose words a note or a reply brings."""
     held: bool = False
     """Held back by its system's breaker, and by nothing else: no use in waking a worker while that is open."""
+    generation: int = 0
+    """Of a record: how many before it were closed for good. Of a note: of which of these it was written on."""
+    follows: str | None = None
+    """The record that was closed for good and that this one carries on."""
     doubt: bool = False
     """It was sent without a usable answer and a look-up then found nothing: should the system show that write later
     after all, there are two. `reconcile` looks for these by `key`."""
@@ -212,7 +221,8 @@ class Effect(_Row):
     @property
     def key(self) -> str:
         """What a system of record is given to know a repetition by: opaque, the same for life."""
-        return f"hailback-{digest(self.case, self.target, self.id, length=24)}"
+        again = (str(self.generation),) if self.kind is EffectKind.RECORD and self.generation else ()
+        return f"hailback-{digest(self.case, self.target, self.id, *again, length=24)}"
 
 
 def record_id(system: str) -> str:

@@ -7,7 +7,7 @@ its address instead.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +16,7 @@ from connectors.core.ports import CaseDraft, NoteDraft
 
 _LONGEST_POST = 8_000
 _LONGEST_TITLE = 120
+_BETWEEN = "\n\n----\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class UpdateWords:
     at: str | None
 
 
-def case_draft(case: Case, post: Post | None) -> CaseDraft:
-    """What the system of record is told when the case is opened."""
+def case_draft(case: Case, post: Post | None, follows: str | None = None) -> CaseDraft:
+    """What the system of record is told when the case is opened, or carried on after the record `follows`."""
     return CaseDraft(
         case=case.id,
         title=title(case, post),
@@ -53,6 +54,7 @@ def case_draft(case: Case, post: Post | None) -> CaseDraft:
         conversation=case.conversation,
         url=post.url if post else None,
         author=post.author if post else None,
+        follows=follows,
     )
 
 
@@ -68,11 +70,43 @@ def note_draft(
     wishes: Sequence[Effect],
     posts: Mapping[str, Post | None],
     updates: Mapping[str, UpdateWords | None] | None = None,
+    most: int | None = None,
 ) -> NoteDraft:
-    """One note for several wishes, in the order in which they were planned.
+    """One note for several wishes, in the order in which they were planned, of at most `most` bytes of UTF-8.
 
-    A wish about an edit or a deletion is left out where the same note already brings the post as it is now.
+    A wish about an edit or a deletion is left out where the same note already brings the post as it is now. What is
+    too long, as a post may be that was edited since the note was begun, is shortened post by post: each keeps its
+    author, its address and its id.
     """
+    longest = _LONGEST_POST
+    text = _text(wishes, posts, updates or {}, longest)
+    while most is not None and longest and len(text.encode("utf-8", "replace")) > most:
+        longest //= 2
+        text = _text(wishes, posts, updates or {}, longest)
+    return NoteDraft(text=text)
+
+
+def fitting(
+    wishes: Sequence[Effect],
+    posts: Callable[[str], Post | None],
+    updates: Callable[[str], UpdateWords | None],
+    most: int,
+) -> int:
+    """How many of these wishes, from the first on, one note of `most` bytes of UTF-8 can bring whole; at least one."""
+    size = 0
+    for count, wish in enumerate(wishes if len(wishes) > 1 else ()):
+        post = {wish.mention: posts(wish.mention)} if wish.mention else {}
+        update = {wish.update: updates(wish.update)} if wish.update else {}
+        part = _text([wish], post, update, _LONGEST_POST)
+        size += len(part.encode("utf-8", "replace")) + len(_BETWEEN)
+        if count and size > most:
+            return count
+    return len(wishes)
+
+
+def _text(
+    wishes: Sequence[Effect], posts: Mapping[str, Post | None], updates: Mapping[str, UpdateWords | None], longest: int
+) -> str:
     brought = {wish.mention for wish in wishes if _brings(wish)}
     parts = []
     for wish in wishes:
@@ -80,14 +114,14 @@ def note_draft(
         if wish.happening in {Happening.REFUSED, Happening.UNCERTAIN}:
             parts.append(_refused(wish))
         elif wish.update is not None:
-            parts.append(_written(wish, (updates or {}).get(wish.update)))
+            parts.append(_written(wish, updates.get(wish.update), longest))
         elif wish.happening is Happening.HANDED_BACK:
             parts.append(f"A stand-by record of this case was kept while this system did not answer: {wish.url}")
         elif _brings(wish):
-            parts.append(_said(wish, post))
+            parts.append(_said(wish, post, longest))
         elif wish.mention not in brought:
-            parts.append(_changed(wish, post))
-    return NoteDraft(text="\n\n----\n\n".join(parts))
+            parts.append(_changed(wish, post, longest))
+    return _BETWEEN.join(parts)
 
 
 def moment(milliseconds: int) -> str:
@@ -99,31 +133,31 @@ def _brings(wish: Effect) -> bool:
     return wish.happening in {Happening.OPENED, Happening.SAID}
 
 
-def _said(wish: Effect, post: Post | None) -> str:
+def _said(wish: Effect, post: Post | None, longest: int) -> str:
     if post is None or post.text is None:
         body = "(This post was removed at its source before it reached this record.)"
         return f"{body}\n{post.url if post and post.url else ''}\nPost: {wish.mention}".replace("\n\n", "\n")
     head = f"{_who(post)} wrote{f' on {post.said_at}' if post.said_at else ''}:"
     tail = [post.url] if post.url else []
-    return "\n".join([head, "", _cut(post.text), "", *tail, f"Post: {wish.mention}"])
+    return "\n".join([head, "", _cut(post.text, longest), "", *tail, f"Post: {wish.mention}"])
 
 
-def _changed(wish: Effect, post: Post | None) -> str:
+def _changed(wish: Effect, post: Post | None, longest: int) -> str:
     where = (post.url if post else None) or "a post brought earlier"
     if wish.happening is Happening.DELETED or post is None or post.text is None:
         return f"Removed at its source: {where}"
     verb = "brought back" if wish.happening is Happening.RESTORED else "edited"
-    return "\n".join([f"{_who(post)} {verb} {where} (version {post.version}):", "", _cut(post.text)])
+    return "\n".join([f"{_who(post)} {verb} {where} (version {post.version}):", "", _cut(post.text, longest)])
 
 
-def _written(wish: Effect, words: UpdateWords | None) -> str:
+def _written(wish: Effect, words: UpdateWords | None, longest: int) -> str:
     """What people wrote on another record of the case. `provisional`: an answer that was not sent to the customer."""
     answered = wish.happening is Happening.ANSWERED
     verb = "answered the customer" if answered else "wrote an internal note"
     who = (words.author if words else None) or "Somebody"
     where = f" in {words.system}" if words else ""
     at = f" on {words.at}" if words and words.at else ""
-    body = _cut(words.text) if words and words.text is not None else "(These words were removed.)"
+    body = _cut(words.text, longest) if words and words.text is not None else "(These words were removed.)"
     lines = [f"{who} {verb}{where}{at}:", "", body, ""]
     if answered and wish.provisional:
         lines.append("(Not sent: that record had been handed back. Answer here if it still holds.)")
@@ -151,10 +185,10 @@ def _who(post: Post) -> str:
     return f"{name} (our own account)" if post.own else name
 
 
-def _cut(text: str) -> str:
-    if len(text) <= _LONGEST_POST:
+def _cut(text: str, longest: int) -> str:
+    if len(text) <= longest:
         return text
-    return text[:_LONGEST_POST].rstrip() + "\n… (shortened; the whole post is at its source)"
+    return text[:longest].rstrip() + "\n… (shortened; the whole post is at its source)"
 
 
 def notification(case: Case, post: Post | None, notification_id: str) -> dict[str, str]:

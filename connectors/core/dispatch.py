@@ -193,7 +193,11 @@ class Dispatcher:
     def _following(self, case: Case, events: Sequence[CaseEvent], systems: Sequence[str], now: int) -> Iterator[Effect]:
         """What systems are told of events; never of what was done there."""
         for event in events:
-            if event.update is not None:
+            if event.kind is Happening.REOPENED:
+                for system in systems:
+                    move = self._effect(event, EffectKind.STATUS, status_id(system, event.id), system, now)
+                    yield move.model_copy(update={"status": "open", "planned_at": _when(event)})
+            elif event.update is not None:
                 yield from self._passed_on(case, event, event.update, systems, now)
             elif event.mention is not None and event.version is not None:
                 for system in systems:

@@ -6,6 +6,8 @@
      │   └─ SpentPermitError  the single-use permit is spent or expired: as above, and then with a new permit
      ├─ MisconfiguredError    credentials, permissions, schema: alarm; repeating does not help
      └─ RejectedError         the vendor refuses this content: written on the case, never retried
+         └─ RecordGoneError     the record that it was for is not there any more, whatever the content
+             └─ RecordClosedError  it is there, but closed for good; another record may follow it
 
 Messages name a system, a status and a remedy. They never carry a secret, a header or a customer's text.
 """
@@ -38,7 +40,8 @@ class SpentPermitError(UnknownOutcomeError):
     """The system no longer honours the permit: an earlier write used it up, or it expired.
 
     This call wrote nothing and no later one can with this permit, so it may be dropped; whether an earlier call wrote
-    is for `find` to say, before a new permit is used."""
+    is for `find` to say, before a new permit is used. To be raised only after the system itself has answered: breakers
+    take it for a sign of life."""
 
 
 class MisconfiguredError(RemoteError):
@@ -53,6 +56,14 @@ class MisconfiguredError(RemoteError):
 
 class RejectedError(RemoteError):
     """The vendor understood and refused this content."""
+
+
+class RecordGoneError(RejectedError):
+    """The record is not there any more: deleted, retired, or moved away."""
+
+
+class RecordClosedError(RecordGoneError):
+    """The record is closed for good and takes nothing more; a new one can carry on from it (`CaseDraft.follows`)."""
 
 
 class PayloadError(ValueError):

@@ -45,14 +45,14 @@ SYSTEM_NOT_BUILT = {"Concurrency": "Remove it; until then one worker at a time s
 PLAN_NOT_BUILT = {
     "Calendars": "Remove it.",
     "Chains": "Remove it; until then nothing is escalated.",
-    "Policies": "Remove it; until then nothing is answered.",
+    "Policies": "Remove it; until then an agent's public reply in a record goes out to the customer as it is.",
     "Priority": "Remove it; until then one plan is in force at a time.",
     "Definition": "Write Routes in the template instead.",
 }
 ROUTE_NOT_BUILT = {
     "When": "Remove it; until then the one route takes every mention.",
     "Escalate": "Remove it; until then nothing is escalated.",
-    "Reply": "Remove it; until then nothing is answered.",
+    "Reply": "Remove it; until then an agent's public reply in a record goes out to the customer as it is.",
     "Lead": "Remove it.",
     "Task": "Remove it.",
     "Labels": "Remove it.",

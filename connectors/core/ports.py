@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol, Self
@@ -33,6 +33,10 @@ class Receiver(Protocol):
         ...
 
 
+NOTE_BYTES = 60_000
+"""Bytes of UTF-8 that a system's note is taken to hold where its connector does not say."""
+
+
 class Tier(StrEnum):
     """How a system of record keeps a repeated write from becoming a second record."""
 
@@ -54,6 +58,8 @@ class CaseDraft:
     conversation: str
     url: str | None = None
     author: str | None = None
+    follows: str | None = None
+    """The id of the record that was closed for good and that this one carries on, in a system that has such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,8 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class NoteDraft:
-    """One internal note. `text` is plain and carries the ids of the posts it brings."""
+    """One internal note. `text` is plain and carries the ids of the posts it brings. It fits: no connector cuts it, for
+    what is cut away is gone while the ledger says that it was told."""
 
     text: str
 
@@ -104,6 +111,42 @@ class RecordSystem(Protocol):
     def set_status(self, reference: Reference, status: RecordStatus) -> None:
         """Bring the record to this status, unless it has it. Repeatable."""
         ...
+
+
+class Bounded(Protocol):
+    """A system of record that says how much one note holds; see `note_bytes`."""
+
+    note_bytes: ClassVar[int]
+    """Bytes of UTF-8 in a note's text, without what the connector adds to it."""
+
+
+class Dated(Protocol):
+    """A system of record that need not read all its notes to find one."""
+
+    def find_note_since(self, reference: Reference, key: str, since: int) -> str | None:
+        """As `find_note`, among the notes that were written after `since` (milliseconds, by our clock)."""
+        ...
+
+
+class Noted(Protocol):
+    """A system of record that shows its notes without changing anything, as `find_note` may."""
+
+    def noted(self, reference: Reference, keys: Collection[str]) -> Collection[str]:
+        """Those of the keys whose notes are on the record."""
+        ...
+
+
+class Standing(Protocol):
+    """A system of record whose `find` may leave out a record that is there all the same, such as an archived one."""
+
+    def stands(self, reference: Reference) -> bool:
+        """Whether the record is there; False only for one that the system says it does not have."""
+        ...
+
+
+def note_bytes(system: RecordSystem) -> int:
+    """How much one of its notes holds, in bytes of UTF-8."""
+    return int(getattr(system, "note_bytes", NOTE_BYTES))
 
 
 @dataclass(frozen=True, slots=True)

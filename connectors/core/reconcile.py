@@ -10,16 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening, Record, record_id
-from connectors.core.errors import RemoteError
+from connectors.core.case import (
+    Case,
+    CaseEvent,
+    Effect,
+    EffectKind,
+    EffectState,
+    Happening,
+    Record,
+    close_id,
+    record_id,
+)
+from connectors.core.errors import RemoteError, UnavailableError
 from connectors.core.identity import digest
 from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, failed, next_step
 from connectors.core.ports import NoteDraft, RecordSystem, Reference
 
 MOST = 90
 """Lines that one mending changes: it must fit into one transaction. Comparing again finds the notes that are left."""
+ASKED = 6
+"""How often one question is put to a system that says that it is busy."""
+_LONGEST_PAUSE = 120.0
+
+
+T = TypeVar("T")
 
 
 class Listing(Protocol):
@@ -51,6 +67,10 @@ class Fault(StrEnum):
     """The case names another record than the first of its route that is written."""
     NOTE_MISSING = "a note is missing"
     """The ledger says that the note is written; the record does not have it."""
+    REFUSED = "the record was refused"
+    """The system refused the record for good, and no other system holds the case."""
+    NOTE_REFUSED = "a note was refused"
+    """The ledger says that the note was refused: those posts are not told."""
     STRANGER = "of no case here"
     """The record carries a key of Hailback's that no case here has: another deployment's, or a lost table's."""
 
@@ -78,9 +98,17 @@ class Mending:
     record: Record | None = None
 
 
-def record_key(case: str, system: str) -> str:
-    """The key that a case's record in this system carries, whether or not it was ever planned."""
-    return _record_line(case, system, 0).key
+def record_key(case: str, system: str, effects: Sequence[Effect] = ()) -> str:
+    """The key that a case's record in this system carries, whether or not it was ever planned. With the ledger's lines
+    it is that of the newest record, where earlier ones were closed for good."""
+    line = _line(effects, system)
+    return (line or _record_line(case, system, 0)).key
+
+
+def record_keys(case: str, system: str, effects: Sequence[Effect]) -> list[str]:
+    """The keys of all records that the case ever had in this system, oldest first."""
+    line = _line(effects, system) or _record_line(case, system, 0)
+    return [line.model_copy(update={"generation": number}).key for number in range(line.generation + 1)]
 
 
 def twin_id(system: str, reference: str) -> str:
@@ -89,11 +117,29 @@ def twin_id(system: str, reference: str) -> str:
 
 
 def expected_notes(case: Case, effects: Sequence[Effect], system: str) -> list[Effect]:
-    """The notes that the record must have: those that the ledger says are written."""
+    """The notes that the record must have: those that the ledger says are written on it, and not on one before it that
+    was closed for good."""
     if system in case.retired:
         return []
-    kinds = {EffectKind.BATCH}
-    return [one for one in effects if one.kind in kinds and one.target == system and one.state is EffectState.DONE]
+    line = _line(effects, system)
+    generation = line.generation if line is not None else 0
+    return [one for one in effects if _told(one, system) and one.generation == generation]
+
+
+def _refused(effects: Sequence[Effect], system: str) -> list[Effect]:
+    """Notes that were refused, and wishes that ended before they came into one."""
+    kinds = {EffectKind.BATCH, EffectKind.NOTE}
+    refused = [one for one in effects if one.target == system and one.state is EffectState.REJECTED]
+    return [one for one in refused if one.kind in kinds and one.batch is None]
+
+
+def _newest_status(effects: Sequence[Effect], system: str) -> list[Effect]:
+    """The last change of status, where it came to an end; a record that is written again has none yet."""
+    moves = [one for one in effects if one.kind is EffectKind.STATUS and one.target == system]
+    moves = [one for one in moves if one.id != close_id(system)]
+    newest = max(moves, key=lambda one: (one.planned_at, one.id), default=None)
+    ended = {EffectState.DONE, EffectState.REJECTED}
+    return [newest] if newest is not None and newest.state in ended else []
 
 
 def rightful(case: Case, effects: Sequence[Effect]) -> Record | None:
@@ -108,6 +154,19 @@ def rightful(case: Case, effects: Sequence[Effect]) -> Record | None:
     return next((written[name] for name in [*standing, *order]), None)
 
 
+def ask(question: Callable[[], T], pause: Callable[[float], None]) -> T:
+    """Put a question that changes nothing, again where the system is busy, after as many seconds as it asks for.
+
+    A run over thousands of cases meets its limit of requests. Raises the RemoteError of a system that stays away."""
+    for attempt in range(1, ASKED):
+        try:
+            return question()
+        except UnavailableError as error:
+            wait = 2.0 ** (attempt - 1) if error.retry_after is None else error.retry_after
+            pause(min(wait, _LONGEST_PAUSE))
+    return question()
+
+
 def compare(
     system: str,
     case: Case,
@@ -115,14 +174,20 @@ def compare(
     found: Sequence[Reference],
     noted: Collection[str],
     now: int,
+    settle: float = 0.0,
 ) -> list[Difference]:
     """How one case differs. `found` are the records there that carry its key, oldest first; `noted` the ids of those
-    `expected_notes` that the record has."""
-    line = next((one for one in effects if one.id == record_id(system)), None)
+    `expected_notes` that the record has; `settle` as in `RecordSystem`: what was written since is not missed."""
+    line = _line(effects, system)
     if line is not None and line.state is EffectState.CLAIMED and now < (line.lease_until or 0):
         return []  # a worker is at it
+    fresh = {one.id for one in effects if one.done_at is not None and now < one.done_at + int(settle * 1000)}
+    if line is not None and line.id in fresh and _kept(line, found) is None:
+        return []  # it may not be shown yet: written again, there would be two
+    noted = {*noted, *fresh}
     closed = {one.reference for one in effects if one.id.startswith(f"twin#{system}#") and one.state.final}
-    standing = [one for one in found if one.id not in closed]
+    adopted = line.reference if line is not None else None  # a closed one that was looked up when the other was gone
+    standing = [one for one in found if one.id not in closed or one.id == adopted]
     return [
         *_record(system, case, line, standing, effects),
         *_notes(system, case, line, standing, effects, noted),
@@ -147,6 +212,8 @@ def _record(
             return
         kept = found[0]
         yield Difference(Fault.UNKNOWN_HERE, system, case.id, kept, record_id(system))
+    elif line is not None and line.state is EffectState.REJECTED and live is None and system not in case.retired:
+        yield Difference(Fault.REFUSED, system, case.id, effect=line.id)
     if kept is not None:
         first = Record(system=system, id=kept.id, url=kept.url)
         yield from (Difference(Fault.DUPLICATE, system, case.id, one, live=first) for one in found if one.id != kept.id)
@@ -166,6 +233,8 @@ def _notes(
     for note in expected_notes(case, effects, system):
         if note.id not in noted:
             yield Difference(Fault.NOTE_MISSING, system, case.id, kept, note.id)
+    for note in _refused(effects, system) if system not in case.retired else ():
+        yield Difference(Fault.NOTE_REFUSED, system, case.id, kept, note.id)
 
 
 def _live(
@@ -197,9 +266,13 @@ def mending(difference: Difference, effects: Sequence[Effect], now: int) -> Mend
     case, system, about = difference.case, difference.system, lines.get(difference.effect or "")
     written = about is not None and about.state is EffectState.DONE
     match difference.fault:
-        case Fault.MISSING if about and written:
-            again = [about, *(one for one in effects if _told(one, system))][:MOST]
+        case Fault.MISSING | Fault.REFUSED if about and about.state in {EffectState.DONE, EffectState.REJECTED}:
+            # What was said while it was gone was refused; that, and the status, are to be there as well.
+            told = [one for one in effects if _told(one, system) and one.generation == about.generation]
+            again = [about, *_newest_status(effects, system), *_refused(effects, system), *told][:MOST]
             return Mending(changes=tuple((one, _unknown(one, now)) for one in again))
+        case Fault.NOTE_REFUSED if about and about.state is EffectState.REJECTED:
+            return Mending(changes=((about, _unknown(about, now)),))
         case Fault.UNKNOWN_HERE if case and not written:
             if about is None:
                 return Mending(added=(_unknown(_record_line(case, system, now), now),))
@@ -225,10 +298,11 @@ def _told(effect: Effect, system: str) -> bool:
 
 
 def _unknown(effect: Effect, now: int) -> Effect:
-    """The effect, to be looked up at once and carried out where it is not there. Its attempts count on."""
+    """The effect, to be looked up at once and carried out where it is not there. Its attempts count on. A wish is only
+    open again: a note is begun for it."""
     return effect.model_copy(
         update={
-            "state": EffectState.UNKNOWN,
+            "state": EffectState.PLANNED if effect.kind is EffectKind.NOTE else EffectState.UNKNOWN,
             "due_at": now,
             "retry_at": None,
             "lease_until": None,
@@ -241,6 +315,10 @@ def _unknown(effect: Effect, now: int) -> Effect:
             "error": "reconcile: to be looked up again",
         },
     )
+
+
+def _line(effects: Sequence[Effect], system: str) -> Effect | None:
+    return next((one for one in effects if one.id == record_id(system)), None)
 
 
 def _record_line(case: str, system: str, now: int) -> Effect:

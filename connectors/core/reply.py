@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from connectors.core import failover
 from connectors.core.budget import Till, without_links
 from connectors.core.carry import OutOfTimeError
 from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening
@@ -21,6 +22,9 @@ from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, 
 from connectors.core.models import Mention
 from connectors.core.ports import Reference, Replier
 
+_MOST = 20
+"""Answers of one case that may wait at once, as far as their order is looked after."""
+
 
 class Words(Protocol):
     """Where words are read, at the moment they are sent and not before."""
@@ -30,7 +34,11 @@ class Words(Protocol):
         ...
 
     def said(self, mention: str) -> Mention | None:
-        """What is answered; None where it was removed at its source."""
+        """What is answered: its identity and address, with its words while they are kept. None where it is unknown."""
+        ...
+
+    def removed(self, mention: str) -> bool:
+        """Whether it was removed at its source."""
         ...
 
 
@@ -66,7 +74,7 @@ class Answerer:
     def run(self, case: Case, effect_id: str) -> Effect | None:
         """One attempt at one answer; the effect afterwards, None where there is nothing to do now."""
         effect = self._ledger.effect(case.id, effect_id)
-        if effect is None or effect.kind is not EffectKind.REPLY:
+        if effect is None or effect.kind is not EffectKind.REPLY or self._overtakes(effect):
             return None
         step = next_step(effect, self._now(), self._replier.settle)
         if step is Next.WAIT:
@@ -84,29 +92,33 @@ class Answerer:
             raise
         with suppress(ConflictError):  # it took longer than its lease, and whoever followed has looked for it
             if after.state is EffectState.REJECTED:
-                self._ledger.hand_on([(held, after)], self._told(after), self._event(case, after))
+                self._ledger.hand_on([(held, after)], self._told(case, after), self._event(case, after))
             else:
                 self._ledger.settle([(held, after)], self._event(case, after))
         return after
 
-    def _told(self, refused: Effect) -> list[Effect]:
-        """A note for whoever wrote the answer, in the record where it was written: nobody else would notice."""
+    def _overtakes(self, effect: Effect) -> bool:
+        """Whether an earlier answer of this case has yet to go out: a customer reads them in the order written."""
+        waiting = self._ledger.pending(effect.case, f"reply#{effect.target}#", _MOST)
+        return any((one.planned_at, one.id) < (effect.planned_at, effect.id) for one in waiting)
+
+    def _told(self, case: Case, refused: Effect) -> list[Effect]:
+        """A note for whoever has the case, in every record that holds it: nobody else would notice."""
         happening = Happening.UNCERTAIN if refused.doubt else Happening.REFUSED
-        words = self._words.words(refused.update or "")
-        if words is None:
-            return []
+        systems = failover.engaged(self._ledger.case(case.id) or case)
         return [
             Effect(
                 case=refused.case,
-                id=f"note#{words.system}#{digest(refused.id, length=24)}#{happening}",
+                id=f"note#{system}#{digest(refused.id, length=24)}#{happening}",
                 kind=EffectKind.NOTE,
-                target=words.system,
+                target=system,
                 planned_at=self._now(),
                 due_at=self._now(),
                 happening=happening,
                 update=refused.update,
                 error=refused.error,
             )
+            for system in systems
         ]
 
     def _attempt(self, case: Case, held: Effect, step: Next) -> Effect:
@@ -118,6 +130,7 @@ class Answerer:
             mention = self._asked(case, held)
             found = self._replier.find_reply(mention, held.key) if step is Next.LOOK_UP else None
             if found is None:
+                self._check_there(mention)
                 text = self._text(held)
                 self._check_time()
                 sent = True
@@ -157,12 +170,16 @@ class Answerer:
         return ended(held, EffectState.REJECTED, self._now(), why).model_copy(update={"doubt": True})
 
     def _asked(self, case: Case, effect: Effect) -> Mention:
-        mention = self._words.said(effect.mention or case.first_mention)
-        if mention is None and effect.mention not in {None, case.first_mention}:
-            mention = self._words.said(case.first_mention)
-        if mention is None:
+        for name in filter(None, (effect.mention, case.first_mention)):
+            mention = self._words.said(name)
+            if mention is not None:
+                return mention
+        raise RejectedError("the post that this answers is not known any more")
+
+    def _check_there(self, mention: Mention) -> None:
+        """Asked last: an answer that went out before the post was removed did go out."""
+        if self._words.removed(mention.id):
             raise RejectedError("the post that this answers was removed at its source")
-        return mention
 
     def _text(self, effect: Effect) -> str:
         words = self._words.words(effect.update or "")

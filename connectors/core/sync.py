@@ -7,7 +7,7 @@ case and system, so that whoever runs takes all that is planned, in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -23,18 +23,17 @@ from connectors.core.case import (
     EffectState,
     Happening,
     Record,
-    batch_id,
     close_id,
     record_id,
-    reply_id,
     retire_id,
 )
-from connectors.core.compose import Post, UpdateWords, case_draft, note_draft, retirement_note
+from connectors.core.compose import case_draft
 from connectors.core.errors import ConflictError
 from connectors.core.identity import digest
-from connectors.core.ledger import Ledger, Pace, ended, to_mend
+from connectors.core.ledger import Pace, ended, to_mend
 from connectors.core.models import RecordStatus
-from connectors.core.ports import NoteDraft, RecordSystem, Reference
+from connectors.core.notes import Nobody, NoteLedger, Notes, Posts, Updates, carried_on, closed_for_good, gone
+from connectors.core.ports import RecordSystem, Reference, note_bytes
 
 __all__ = ["BATCH", "MOST", "OutOfTimeError", "Outcome", "Posts", "RecordSync", "Updates"]
 
@@ -46,38 +45,16 @@ _TRIES = 5
 _STATUSES: dict[str, RecordStatus] = {"open": "open", "pending": "pending", "solved": "solved"}
 
 
-class Posts(Protocol):
-    """Where a customer's words are read, at the moment they are sent and not before."""
-
-    def post(self, mention: str) -> Post | None: ...
-
-
-class Updates(Protocol):
-    """Where the words are read that people wrote on records."""
-
-    def words(self, update_id: str) -> UpdateWords | None: ...
-
-
 class Bells(Protocol):
     """Wakes workers; see `connectors.core.dispatch.Bells`."""
 
     def ring(self, effects: Iterable[Effect]) -> None: ...
 
 
-class _Nobody:
-    """No words, and nobody to wake."""
-
-    def words(self, update_id: str) -> UpdateWords | None:
-        del update_id
-        return None
-
-    def ring(self, effects: Iterable[Effect]) -> None:
-        del effects
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did: effects that were carried out, those left for later, and what an administrator has to mend."""
+    """What a run did: effects that were carried out, those left for later, and what an administrator has to mend: what
+    waits for that, and what was refused for good."""
 
     done: int = 0
     later: int = 0
@@ -89,7 +66,7 @@ class RecordSync:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: NoteLedger,
         posts: Posts,
         system: RecordSystem,
         pace: Pace,
@@ -102,7 +79,8 @@ class RecordSync:
         bells: Bells | None = None,
     ) -> None:
         self._ledger, self._posts, self._system, self._pace, self._now = ledger, posts, system, pace, now
-        self._updates, self._bells = updates or _Nobody(), bells or _Nobody()
+        self._bells = bells or Nobody()
+        self._notes = Notes(ledger, posts, updates or Nobody(), pace, note_bytes(system))
         self._gate = gate or Gate(NoBreakers(), "", pace, now)
         self._carrier = Carrier(ledger, system, pace, self._gate, now=now, remaining=remaining, need=need)
 
@@ -121,12 +99,11 @@ class RecordSync:
         if record.state is not EffectState.DONE or record.reference is None:
             self._without_record(case, record)
             return outcome
-        reference = Reference(record.reference, record.url or "")
         # Read again: it may have been retired while its record was made.
         case = self._ledger.case(case.id) or case
         try:
             for effect in self._retired(case, record) if system in case.retired else self._wanted(case, system):
-                sent = self._carry(case, reference, effect)
+                sent = self._carry(case, record, effect)
                 outcome = _add(outcome, sent)
                 if not sent.state.final:
                     break
@@ -138,7 +115,7 @@ class RecordSync:
 
     def _open(self, case: Case, effect: Effect) -> Effect:
         def write(held: Effect) -> tuple[str, str]:
-            draft = case_draft(case, self._posts.post(case.first_mention))
+            draft = case_draft(case, self._posts.post(case.first_mention), held.follows)
             reference = self._system.upsert(draft, held.key, held.permit)
             return reference.id, reference.url
 
@@ -223,7 +200,7 @@ class RecordSync:
             with suppress(ConflictError):
                 doubt = wish.state in {EffectState.UNKNOWN, EffectState.CLAIMED}
                 over = ended(wish, state, self._now(), why).model_copy(update={"doubt": wish.doubt or doubt})
-                self._ledger.settle([(wish, over), *self._told(over)])
+                self._ledger.settle([(wish, over), *self._notes.told(over)])
 
     # ---- what hangs on it
 
@@ -239,7 +216,7 @@ class RecordSync:
             if begun:
                 yield begun[0]
             elif wishes:
-                yield self._begin(case, system, wishes)
+                yield self._notes.begin(case, system, wishes, self._now())
             else:
                 break
         status = self._newest_status(case, system)
@@ -274,17 +251,19 @@ class RecordSync:
             if effect is not None and not effect.state.final:
                 yield effect
 
-    def _carry(self, case: Case, reference: Reference, effect: Effect) -> Effect:
-        def finish(before: Effect, after: Effect) -> None:
-            detail = {"system": effect.target}
-            if effect.kind is EffectKind.BATCH:
-                detail["posts"] = str(len(effect.members))
-            elif effect.kind is EffectKind.STATUS:
-                detail["status"] = effect.status or ""
-            detail |= {"error": after.error} if after.error else {"note": after.reference or ""}
+    def _carry(self, case: Case, record: Effect, effect: Effect) -> Effect:
+        reference = Reference(record.reference or "", record.url or "")
+
+        def finish(before: Effect, after: Effect) -> Effect:
+            if after.state is EffectState.REJECTED and (other := self._refused(case, record, before, after)):
+                return other
+            if effect.kind is EffectKind.BATCH and after.state is EffectState.DONE:
+                after = after.model_copy(update={"generation": record.generation})
             kinds = {EffectState.DONE: Happening.NOTED, EffectState.REJECTED: Happening.REFUSED}
-            changes = [(before, after), *self._told(after)]
-            self._ledger.settle(changes, self._event(kinds.get(after.state, Happening.DELAYED), after, detail))
+            changes = [(before, after), *self._notes.told(after)]
+            kind = kinds.get(after.state, Happening.DELAYED)
+            self._ledger.settle(changes, self._event(kind, after, _detail(after)))
+            return after
 
         if effect.kind is EffectKind.STATUS:
             status = _STATUSES[effect.status or "open"]
@@ -296,59 +275,36 @@ class RecordSync:
             return self._carrier.carry_out(effect, move, lambda _: None, finish)
 
         def write(held: Effect) -> tuple[str, str]:
-            return self._system.add_note(reference, self._note(case, held), held.key, held.permit), ""
+            return self._system.add_note(reference, self._notes.draft(case, held), held.key, held.permit), ""
 
         def look_up(held: Effect) -> tuple[str, str] | None:
-            found = self._system.find_note(reference, held.key)
+            find = getattr(self._system, "find_note_since", None)  # see `connectors.core.ports.Dated`
+            found = find(reference, held.key, held.planned_at) if find else self._system.find_note(reference, held.key)
             return (found, "") if found else None
 
         return self._carrier.carry_out(effect, write, look_up, finish)
 
-    def _note(self, case: Case, held: Effect) -> NoteDraft:
-        if held.kind is EffectKind.RETIRE:
-            live = case.record
-            return retirement_note(case, live.url or f"{live.system}: {live.id}" if live else "another system")
-        members = [self._sent(case, member) for member in self._members(held)]
-        posts = {name: self._posts.post(name) for name in dict.fromkeys(m.mention or "" for m in members) if name}
-        updates = {m.update: self._updates.words(m.update) for m in members if m.update is not None}
-        return note_draft(members, posts, updates)
-
-    def _sent(self, case: Case, wish: Effect) -> Effect:
-        """An answer's wish, marked where the answer itself does not go out."""
-        if wish.happening is not Happening.ANSWERED or wish.update is None:
-            return wish
-        goes_out = self._ledger.effect(case.id, reply_id(case.source, wish.update)) is not None
-        return wish.model_copy(update={"provisional": not goes_out})
-
-    def _begin(self, case: Case, system: str, wishes: Sequence[Effect]) -> Effect:
-        name = batch_id(system, tuple(wish.id for wish in wishes))
-        now = self._now()
-        batch = Effect(
-            case=case.id,
-            id=name,
-            kind=EffectKind.BATCH,
-            target=system,
-            planned_at=now,
-            due_at=now + int(self._pace.doorbell * 1000),
-            members=tuple(wish.id for wish in wishes),
-        )
-        held = [
-            (wish, wish.model_copy(update={"state": EffectState.CLAIMED, "batch": name, "due_at": None}))
-            for wish in wishes
-        ]
-        self._ledger.batch(batch, held)
-        return batch
-
-    def _members(self, batch: Effect) -> list[Effect]:
-        members = (self._ledger.effect(batch.case, name) for name in batch.members)
-        return [member for member in members if member is not None]
-
-    def _told(self, batch: Effect) -> list[tuple[Effect, Effect]]:
-        """The wishes of a note that has come to its end, before and after."""
-        if not batch.state.final:
-            return []
-        end = {"state": batch.state, "reference": batch.reference, "done_at": batch.done_at}
-        return [(member, member.model_copy(update=end)) for member in self._members(batch)]
+    def _refused(self, case: Case, record: Effect, before: Effect, after: Effect) -> Effect | None:
+        """Settle what is refused and need not end with that; the effect then, None where it does."""
+        if closed_for_good(after):
+            if record.target in case.retired or not self._notes.asks_for_somebody(after):
+                over = after.model_copy(update={"state": EffectState.SUPERSEDED})
+                changes = [(before, over), *self._notes.told(over)]
+                self._ledger.settle(changes, self._event(Happening.REFUSED, after, _detail(after)))
+                return over
+            now = self._now()
+            following = carried_on(record, now, self._pace)
+            change = {"state": EffectState.PLANNED, "lease_until": None, "due_at": following.due_at}
+            waiting = before.model_copy(update=change)
+            detail = {"system": record.target, "reference": record.reference or "", "url": record.url or ""}
+            event = self._event(Happening.FOLLOWED_UP, after, detail)
+            self._ledger.settle([(record, following), (before, waiting)], event)
+            self._bells.ring([following])
+            return waiting
+        if after.kind is EffectKind.BATCH and len(after.members) > 1 and not gone(after):
+            event = self._event(Happening.DELAYED, after, _detail(after))
+            return self._notes.split(before, after, self._now(), event)
+        return None
 
     def _event(self, kind: Happening, effect: Effect, detail: dict[str, str]) -> CaseEvent:
         return CaseEvent(
@@ -360,9 +316,20 @@ class RecordSync:
         )
 
 
+def _detail(effect: Effect) -> dict[str, str]:
+    """What the timeline says of something upon a record."""
+    detail = {"system": effect.target}
+    if effect.kind is EffectKind.BATCH:
+        detail["posts"] = str(len(effect.members))
+    elif effect.kind is EffectKind.STATUS:
+        detail["status"] = effect.status or ""
+    return detail | ({"error": effect.error} if effect.error else {"note": effect.reference or ""})
+
+
 def _add(outcome: Outcome, effect: Effect) -> Outcome:
+    """With what became of one more. A refusal is for an administrator: nothing tries it again by itself."""
     finished = effect.state in {EffectState.DONE, EffectState.REJECTED}
-    fault = to_mend(effect)
+    fault = effect.error if effect.state is EffectState.REJECTED else to_mend(effect)
     return Outcome(
         outcome.done + finished,
         outcome.later + (not finished),

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from connectors.core.errors import (
     MisconfiguredError,
+    RecordGoneError,
     RejectedError,
     RemoteError,
     SpentPermitError,
@@ -120,6 +121,15 @@ class Roundup:
         self._attach(reference, found[0])
         return f"msg{found[0]}"
 
+    def noted(self, reference: Reference, keys: Collection[str]) -> set[str]:
+        """Those of the keys whose messages are on the issue. Changes nothing: what is not on it, though written, is
+        added by `find_note`, when the machine's own worker looks it up."""
+        shown = self._call("GET", f"rest/data/issue/{_number(reference)}?@fields=messages&@verbose=0", handled={404})
+        if shown.status == 404:
+            return set()
+        there = {str(message) for message in (self._data(shown).get("attributes") or {}).get("messages") or []}
+        return {key for key in keys if there.intersection(self._ids("msg", key))}
+
     def set_status(self, reference: Reference, status: RecordStatus) -> None:
         """Give the issue the tracker's name for this status, unless it has one that means the same."""
         names = {
@@ -214,13 +224,19 @@ class Roundup:
         return mine
 
     def _attach(self, reference: Reference, message: str) -> None:
-        """Add a message to the issue's list, unless it is there. Repeatable."""
+        """Add a message to the issue's list, unless it is there. Repeatable.
+
+        The status goes along as it is: Roundup's `statusauditor` reopens a resolved issue that gets a message and no
+        status, and a note of ours, which may come late, says nothing about that."""
 
         def add(issue: Mapping[str, Any]) -> dict[str, object] | None:
-            there = message in (issue.get("messages") or [])
-            return None if there else {"@op": "add", "messages": [message]}
+            there = issue.get("messages") or []
+            if message in there:
+                return None
+            kept = {"status": issue["status"]} if issue.get("status") else {}
+            return {"messages": [*there, message], **kept}
 
-        self._edit(reference, "@fields=messages&@verbose=0", add, "note")
+        self._edit(reference, "@fields=messages,status&@verbose=0", add, "note")
 
     def _edit(
         self,
@@ -236,7 +252,7 @@ class Roundup:
                 time.sleep(random.uniform(0.02, 0.1) * attempt)  # noqa: S311 - not for secrecy
             shown = self._call("GET", f"{path}?{asked}", handled={404})
             if shown.status == 404:
-                raise RejectedError(f"Roundup at {self._host} has no {reference.id} any more")
+                raise RecordGoneError(f"Roundup at {self._host} has no {reference.id} any more")
             issue = self._data(shown)
             change = decide(issue.get("attributes") or {})
             if change is None:
@@ -247,7 +263,7 @@ class Roundup:
                 return
             words = self._words(done)
             if done.status == 409:
-                raise RejectedError(f"Roundup at {self._host} takes no {what} on {reference.id}: was it retired?")
+                raise RecordGoneError(f"Roundup at {self._host} takes no {what} on {reference.id}: was it retired?")
             if done.status == 400 and not payloads.failed_inside(words):
                 raise self._refused(words)
         raise UnavailableError(

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.aws.config import ConfigStore
+from connectors.aws.ledger import REFUSED
 from connectors.core.case import SHARDS, Case, Effect, EffectState
 from connectors.core.compose import moment
 from connectors.tool.dead_letters import DeadLetters
@@ -55,6 +56,7 @@ class Checkup:
             "queues": self._queues(),
             "dead_letters": self._dead_letters(),
             "effects": _effects(effects, self._now),
+            "refused": self._refused(),
             "undispatched": _events(events, self._now),
             "breakers": [row for name in systems for row in self._rows(f"BREAKER#{name}")],
             "sources": (sources := self._sources()),
@@ -87,6 +89,17 @@ class Checkup:
             keys += found[: self._most]
         items = [item for item in self._deployment.table.get_many(keys) if "due_at" in item]
         return sorted(items, key=lambda item: int(item["due_at"])), more
+
+    def _refused(self) -> list[Document]:
+        """What systems refused in the last days, newest first: nothing tries it again by itself."""
+        since, keys = self._now - _DAYS * 86_400_000, []
+        for shard in range(SHARDS):
+            values = {":s": f"{REFUSED}{shard}", ":since": since}
+            condition = "due_shard = :s AND due_at >= :since"
+            entries = self._deployment.table.query_index("due", condition, values, newest=True, limit=self._most)
+            keys += [(entry["pk"], entry["sk"]) for entry in entries]
+        found = [Effect.model_validate(item) for item in self._deployment.table.get_many(keys)]
+        return _refusals([one for one in found if one.state is EffectState.REJECTED])
 
     def _plan(self) -> Document:
         pointer = self._config.plan_pointer()
@@ -244,6 +257,25 @@ def _effects(effects: Sequence[Effect], now: int) -> list[Document]:
     return found
 
 
+def _refusals(effects: Sequence[Effect]) -> list[Document]:
+    """By target, kind and reason."""
+    groups: dict[tuple[str, str, str], list[Effect]] = defaultdict(list)
+    for one in effects:
+        groups[one.target, one.kind.value, one.error or ""].append(one)
+    rows = [
+        {
+            "target": target,
+            "kind": "note" if kind == "batch" else kind,
+            "count": len(members),
+            "newest_at": _time(max(one.done_at or 0 for one in members)),
+            "cases": sorted({one.case for one in members})[:5],
+            "why": why,
+        }
+        for (target, kind, why), members in groups.items()
+    ]
+    return sorted(rows, key=lambda row: str(row["newest_at"]), reverse=True)
+
+
 def _events(items: Sequence[Document], now: int) -> Document:
     late = [item for item in items if int(item["due_at"]) < now - _LATE * 1000]
     oldest = min((int(item["at"]) for item in items), default=None)
@@ -266,6 +298,11 @@ def wrong(found: Document) -> list[str]:
         many = f"{one['count']} {one['kind']}{'s' * (one['count'] > 1)}"
         why = f": {one['why']}" if one["why"] else ""
         said.append(f"{many} for {one['target']} {'is' if one['count'] == 1 else 'are'} {one['state']}{why}")
+    for one in found.get("refused", ()):
+        many = f"{one['count']} {one['kind']}{'s' * (one['count'] > 1)}"
+        verb = "was" if one["count"] == 1 else "were"
+        remedy = f"mend that, then `hailback reconcile {one['target'].split('/')[-1]}`"
+        said.append(f"{many} for {one['target']} {verb} refused: {one['why']}: {remedy}")
     if late := found["undispatched"]["late"]:
         said.append(f"{late} event{'s' * (late > 1)} not dispatched for more than {_LATE // 60} minutes: see wake_due")
     stopped = "Budget: "  # which is told with the money

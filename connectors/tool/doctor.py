@@ -60,6 +60,7 @@ def show(found: Row) -> None:
     _section(out, "Queues", [_queue(one) for one in found["queues"]])
     _section(out, "Dead letters", [line for one in found["dead_letters"] for line in _dead(one)])
     _section(out, "What waits", [_effect(one) for one in found["effects"]])
+    _section(out, "Refused", [_refusal(one) for one in found["refused"]])
     _section(out, "Events not dispatched", _events(found["undispatched"]))
     _section(out, "Breakers", [_fields(one) for one in found["breakers"]])
     _section(out, "Failed over", [_detour(one) for one in found["failed_over"]])
@@ -95,6 +96,11 @@ def _effect(one: Row) -> str:
     return f"{many}: {one['state']} {since}; next try {one['next_at'] or '-'}" + (
         f"; {one['why']}" if one["why"] else ""
     )
+
+
+def _refusal(one: Row) -> str:
+    many = f"{one['count']} {one['kind']}{'s' * (one['count'] > 1)} for {one['target']}"
+    return f"{many}, last {one['newest_at']} ({', '.join(one['cases'])}): {one['why']}"
 
 
 def _events(one: Row) -> list[str]:

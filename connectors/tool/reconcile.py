@@ -17,6 +17,7 @@ def reconcile(
     system: Annotated[str, typer.Argument(help="The system's name as in the routes, such as Tracker.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what differs.")] = False,
     notes: Annotated[bool, typer.Option("--notes/--no-notes", help="Look for each note too: one call each.")] = True,
+    since: Annotated[str, typer.Option("--from", help="Begin with this case: cases are compared by id.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     state: StateOption = None,
     stack: StackOption = None,
@@ -25,22 +26,34 @@ def reconcile(
     """Compare the ledger with what a system of record really has; list and mend the differences.
 
     What has to be written again is done by the machine's own worker within about a minute; duplicates are linked and
-    closed at once. Exit code 0 if nothing differs, else 1; 2 if the system does not answer.
+    closed at once. A system that is busy is waited for. Exit code 0 if nothing differs, else 1; 2 if the system does
+    not answer, and then it says with which case to go on.
     """
     from connectors.core.errors import RemoteError
     from connectors.tool.reconciling import Reconciler
 
     with sentences():
+        run = Reconciler(target(state, stack, routes), system, notes=notes, say=_wait)
         try:
-            found = Reconciler(target(state, stack, routes), system, notes=notes).run(dry_run)
+            found = run.run(dry_run, since)
         except RemoteError as error:
-            stop(f"{system} does not answer as it should: {error}; what was mended until then stays mended", 2)
+            _tell(run.found, as_json)
+            goes_on = f"; go on with --from {run.at}" if run.at else ""
+            stop(f"{system} does not answer as it should: {error}; what was mended stays mended{goes_on}", 2)
+    _tell(found, as_json)
+    if found.differences:
+        raise typer.Exit(1)
+
+
+def _tell(found: Found, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found.document(), ensure_ascii=False, indent=2).encode())
     else:
         _show(found)
-    if found.differences:
-        raise typer.Exit(1)
+
+
+def _wait(words: str) -> None:
+    typer.echo(words.encode(), err=True)
 
 
 def _show(found: Found) -> None:

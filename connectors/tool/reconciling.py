@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from connectors.aws.cases import effect_item, event_item
 from connectors.aws.config import ConfigStore
@@ -17,7 +18,7 @@ from connectors.aws.ledger import TableLedger
 from connectors.aws.secrets import Credentials
 from connectors.aws.systems import Systems
 from connectors.aws.table import Item
-from connectors.core.case import SHARDS, Case, Effect, EffectState
+from connectors.core.case import SHARDS, Case, Effect, EffectState, record_id
 from connectors.core.errors import ConflictError
 from connectors.core.ledger import Pace
 from connectors.core.ports import RecordSystem, Reference
@@ -25,11 +26,12 @@ from connectors.core.reconcile import (
     Difference,
     Fault,
     Mending,
+    ask,
     close,
     compare,
     expected_notes,
     mending,
-    record_key,
+    record_keys,
     strangers,
     twin_id,
 )
@@ -38,6 +40,7 @@ from connectors.tool.deployment import Deployment, DeploymentError
 if TYPE_CHECKING:
     from connectors.core.case import Record
 
+T = TypeVar("T")
 STATES = ("open", "pending", "solved")
 _ENDS = 24 * 3600.0
 _REMEDIES = {
@@ -46,6 +49,8 @@ _REMEDIES = {
     Fault.DUPLICATE: "linked to the one that stays, and closed",
     Fault.WRONG_LIVE: "named as the live record",
     Fault.NOTE_MISSING: "looked up once more and written again",
+    Fault.REFUSED: "tried once more with its notes; mend first what the system refused",
+    Fault.NOTE_REFUSED: "tried once more",
     Fault.STRANGER: "left to you: it is no case of this deployment",
 }
 
@@ -86,37 +91,49 @@ class Reconciler:
         notes: bool = True,
         pace: Pace | None = None,
         there: RecordSystem | None = None,
+        pause: Callable[[float], None] = time.sleep,
+        say: Callable[[str], None] | None = None,
     ) -> None:
-        self._deployment, self._notes, self._pace = deployment, notes, pace or Pace()
+        self._deployment, self._notes, self._pace, self._sleep = deployment, notes, pace or Pace(), pause
+        self._say, self.at = say or _silent, ""
         self._ledger = TableLedger(deployment.table)
         self._config = ConfigStore(deployment.client("dynamodb"), deployment.outputs["TableName"])
         self.system = self._named(name)
         self._there = there or self._built()
 
-    def run(self, dry_run: bool = False) -> Found:
-        """Compare, and mend unless `dry_run`.
+    def run(self, dry_run: bool = False, since: str = "") -> Found:
+        """Compare, and mend unless `dry_run`; cases in the order of their ids, from `since` on.
 
-        Raises a RemoteError where the system does not answer: what was mended until then stays mended."""
-        found = Found(self.system)
+        A busy system is waited for. Raises a RemoteError where it does not answer: what was mended until then stays
+        mended, `found` has it, and `at` is the case to go on with."""
+        found = self.found = Found(self.system)
         listed = self._listed()
-        found.listed = listed is not None
-        found.twins = found.listed or hasattr(self._there, "find_all")
+        found.listed = listed is not None and not since
+        found.twins = listed is not None or hasattr(self._there, "find_all")
         keys: set[str] = set()
-        for case in self._cases():
-            key = record_key(case.id, self.system)
-            keys.add(key)
-            if self.system not in (*case.systems, *case.engaged, *case.retired) and not (listed or {}).get(key):
+        for case in self._cases(since):
+            self.at = case.id
+            effects = self._deployment.cases.effects(case.id)
+            known = record_keys(case.id, self.system, effects)
+            keys.update(known)
+            if self.system not in (*case.systems, *case.engaged, *case.retired) and not (listed or {}).get(known[-1]):
                 continue
             found.cases += 1
-            effects = self._deployment.cases.effects(case.id)
-            there = listed.get(key, []) if listed is not None else self._found(key)
+            there = self._standing(effects, listed.get(known[-1], []) if listed is not None else self._found(known[-1]))
             noted = self._noted(case, effects, there)
             now = _now()
-            for one in compare(self.system, case, effects, there, noted, now):
+            for one in compare(self.system, case, effects, there, noted, now, self._there.settle):
                 found.differences.append((one, "would be " + _REMEDIES[one.fault] if dry_run else self._mend(one)))
-        pairs = [(reference, key) for key, references in (listed or {}).items() for reference in references]
+        pairs = [(one, key) for key, references in (listed or {}).items() for one in references if not since]
         found.differences += [(one, _REMEDIES[Fault.STRANGER]) for one in strangers(self.system, pairs, keys)]
         return found
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        return ask(question, self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        self._say(f"{self.system} is busy; waiting {seconds:.0f} s, then on with {self.at or 'the first case'}")
+        self._sleep(seconds)
 
     def _named(self, name: str) -> str:
         plan = self._config.active_plan()
@@ -141,17 +158,19 @@ class Reconciler:
         said = answer.get("Environment", {}).get("Variables", {})
         return str(said.get("ALLOW_PRIVATE_SYSTEMS", "false")).lower() == "true"
 
-    def _cases(self) -> Iterator[Case]:
-        """All of them, whatever their state; from an index, so one that was just opened may be missing."""
-        seen: set[str] = set()
+    def _cases(self, since: str) -> Iterator[Case]:
+        """All of them, whatever their state, in an order that stays; from an index, so one that was just opened may be
+        missing."""
+        names: set[str] = set()
         for state in STATES:
             for shard in range(SHARDS):
                 values = {":s": f"{state}#{shard}"}
-                for item in self._deployment.table.query_index("state", "state_shard = :s", values):
-                    case = self._deployment.cases.case(item["id"])
-                    if case is not None and case.id not in seen:
-                        seen.add(case.id)
-                        yield case
+                entries = self._deployment.table.query_index("state", "state_shard = :s", values)
+                names.update(entry["id"] for entry in entries)
+        for name in sorted(names):
+            case = self._deployment.cases.case(name) if name >= since else None
+            if case is not None:
+                yield case
 
     def _listed(self) -> dict[str, list[Reference]] | None:
         """All records there by their key, oldest first; None where the connector cannot list them."""
@@ -159,24 +178,39 @@ class Reconciler:
         if records is None:
             return None
         found: dict[str, list[Reference]] = defaultdict(list)
-        for reference, key in records():
+        for reference, key in self._ask(lambda: list(records())):
             found[key].append(reference)
         return found
 
     def _found(self, key: str) -> list[Reference]:
         """Asked of each case, also where the ledger has no line: that may be what is wrong."""
         if (find_all := getattr(self._there, "find_all", None)) is not None:
-            return list(find_all(key))
-        found = self._there.find(key)
+            return list(self._ask(lambda: find_all(key)))
+        found = self._ask(lambda: self._there.find(key))
         return [found] if found else []
 
+    def _standing(self, effects: list[Effect], there: list[Reference]) -> list[Reference]:
+        """With the record that the ledger knows of, should it only be left out of what the system lists."""
+        line = next((one for one in effects if one.id == record_id(self.system)), None)
+        stands = getattr(self._there, "stands", None)
+        if stands is None or line is None or line.state is not EffectState.DONE or not line.reference:
+            return there
+        known = Reference(line.reference, line.url or "")
+        if any(one.id == known.id for one in there) or not self._ask(lambda: stands(known)):
+            return there
+        return sorted([known, *there], key=lambda one: (len(one.id), one.id))
+
     def _noted(self, case: Case, effects: list[Effect], there: list[Reference]) -> set[str]:
+        """Asked in a way that changes nothing, where the connector has one."""
         wanted = expected_notes(case, effects, self.system)
-        line = next((one for one in effects if one.key == record_key(case.id, self.system)), None)
+        line = next((one for one in effects if one.id == record_id(self.system)), None)
         kept = next((one for one in there if line is not None and one.id == line.reference), None)
-        if kept is None or not self._notes:
+        if kept is None or not self._notes or not wanted:
             return {one.id for one in wanted}
-        return {one.id for one in wanted if self._there.find_note(kept, one.key) is not None}
+        if (look := getattr(self._there, "noted", None)) is not None:
+            keys = self._ask(lambda: look(kept, [one.key for one in wanted]))
+            return {one.id for one in wanted if one.key in keys}
+        return {one.id for one in wanted if self._ask(partial(self._there.find_note, kept, one.key)) is not None}
 
     def _mend(self, difference: Difference) -> str:
         """Write it on the ledger as it is now; what was done."""
@@ -211,6 +245,11 @@ class Reconciler:
             table.transact(actions)
         elif change.changes or change.event:
             self._ledger.settle(change.changes, change.event, change.record)
+
+
+def _silent(words: str) -> None:
+    """Where nobody looks on."""
+    del words
 
 
 def _now() -> int:

@@ -13,6 +13,7 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import quote
 
@@ -23,6 +24,8 @@ from connectors.core.door import read_json
 from connectors.core.errors import (
     MisconfiguredError,
     PayloadError,
+    RecordClosedError,
+    RecordGoneError,
     RejectedError,
     RemoteError,
     SpentPermitError,
@@ -48,6 +51,8 @@ MORE = 6.0
 """Seconds between two pages of one long export."""
 OVERLAP = 300
 """Seconds that a window reaches back into the one before it: what was too late for that one is in this one."""
+SKEW = 900
+"""Seconds that our clock and Zendesk's may differ by."""
 _PAGES = 60
 _TRIES = 5
 _MANY = 100
@@ -64,6 +69,7 @@ class Zendesk:
     credentials_model: ClassVar[type[BaseModel]] = ZendeskCredentials
     tier: ClassVar[Tier] = Tier.KEY
     settle: ClassVar[float] = 2.0
+    note_bytes: ClassVar[int] = payloads.BODY_LENGTH
 
     def __init__(
         self,
@@ -138,12 +144,18 @@ class Zendesk:
         return sorted(found, key=lambda reference: int(reference.id))
 
     def add_note(self, reference: Reference, note: NoteDraft, key: str, permit: str | None) -> str:  # noqa: ARG002
-        """Append an internal comment, unless it is there; its id. Gives way to others who change the ticket."""
+        """Append an internal comment, unless it is among the newest; its id. Gives way to others who change the ticket.
+
+        A twin that writes at the same time is among the newest. Whoever repeats a write whose outcome is unknown looks
+        further first, with `find_note`: a long ticket has fifty pages of comments, and a new note is on none of them.
+        """
         for attempt in self._tries():
-            stamp = str(self._ticket(reference).get("updated_at", ""))
-            if found := self.find_note(reference, key):  # after the stamp: one written later spoils it
-                return found
-            answer = self._update(reference, payloads.comment(note, key, stamp))
+            shown = self._ticket(reference)
+            if found := next((one for one, said in self._comments(reference, pages=1) if said == key), None):
+                return found  # read after the stamp: one written later spoils it
+            if shown.get("status") == "closed":
+                raise self._closed(reference)
+            answer = self._update(reference, payloads.comment(note, key, str(shown.get("updated_at", ""))))
             if answer is None:
                 continue
             return self._comment_id(answer, key) or self._written(reference, key, attempt)
@@ -151,21 +163,40 @@ class Zendesk:
 
     def find_note(self, reference: Reference, key: str) -> str | None:
         """The comment that carries `key`, newest first."""
-        path = f"/api/v2/tickets/{_number(reference)}/comments?sort=-created_at&page[size]={_MANY}"
-        for comments in self._pages(path.replace("[", "%5B").replace("]", "%5D"), "comments"):
-            for comment in comments:
-                if payloads.key_in(comment.get("body")) == key:
-                    return str(comment["id"])
-        return None
+        return next((number for number, said in self._comments(reference) if said == key), None)
+
+    def find_note_since(self, reference: Reference, key: str, since: int) -> str | None:
+        """The comment that carries `key`, among those that are not older than `since` (milliseconds)."""
+        recent = self._comments(reference, since=since / 1000 - SKEW)
+        return next((number for number, said in recent if said == key), None)
+
+    def noted(self, reference: Reference, keys: Collection[str]) -> set[str]:
+        """Those of the keys that comments carry; one reading of the ticket for all of them."""
+        missing = set(keys)
+        for _, said in self._comments(reference) if missing else ():
+            missing.discard(said or "")
+            if not missing:
+                break
+        return set(keys) - missing
+
+    def stands(self, reference: Reference) -> bool:
+        """Whether the ticket is there. Zendesk archives tickets, four months after they were closed, and then leaves
+        them out of its lists; each is still shown by its number.
+        https://developer.zendesk.com/api-reference/ticketing/tickets/tickets/#list-tickets"""
+        try:
+            self._ticket(reference)
+        except RecordGoneError:
+            return False
+        return True
 
     def set_status(self, reference: Reference, status: RecordStatus) -> None:
-        """Bring the ticket to this status, unless it has it. A closed ticket takes none any more: RejectedError."""
+        """Bring the ticket to this status, unless it has it. Raises RecordClosedError: a closed one takes none."""
         for _ in self._tries():
             shown = self._ticket(reference)
             if payloads.status_of(shown.get("status")) == status:
                 return
             if shown.get("status") == "closed":
-                raise RejectedError(f"ticket {reference.id} at {self._host} is closed for good; open a follow-up there")
+                raise self._closed(reference)
             if self._update(reference, payloads.change(shown, status, int(self._settings.account))) is not None:
                 return
         raise UnavailableError(f"others keep changing ticket {reference.id} at {self._host}; its status was not set")
@@ -207,14 +238,22 @@ class Zendesk:
 
     def _ticket(self, reference: Reference) -> Mapping[str, Any]:
         answer = self._call("GET", f"/api/v2/tickets/{_number(reference)}", handled={404})
-        if answer.status == 404:
-            raise RejectedError(f"{self._host} has no ticket {reference.id} any more")
-        return self._object(answer, "ticket")
+        shown = {} if answer.status == 404 else self._object(answer, "ticket")
+        if answer.status == 404 or shown.get("status") == "deleted":
+            raise RecordGoneError(f"{self._host} has no ticket {reference.id} any more")
+        return shown
+
+    def _closed(self, reference: Reference) -> RecordClosedError:
+        return RecordClosedError(f"ticket {reference.id} at {self._host} is closed for good")
 
     def _update(self, reference: Reference, body: bytes) -> Response | None:
-        """A safe update; None where the ticket has changed since it was read. Closed or deleted: RejectedError."""
+        """A safe update; None where the ticket has changed since it was read. Closed or deleted: RecordGoneError."""
         path = f"/api/v2/tickets/{_number(reference)}"
-        answer = self._call("PUT", path, body=body, handled={409, 412})
+        answer = self._call("PUT", path, body=body, handled={404, 409, 412, 422})
+        if answer.status in {404, 422}:
+            if self._ticket(reference).get("status") == "closed":
+                raise self._closed(reference)
+            raise RejectedError(f"{self._host} answered {answer.status}: it refuses this content for {reference.id}")
         return answer if answer.status == 200 else None
 
     def _written(self, reference: Reference, key: str, attempt: int) -> str:
@@ -231,6 +270,18 @@ class Zendesk:
             if event.get("type") == "Comment" and payloads.key_in(event.get("body")) == key:
                 return str(event["id"])
         return None
+
+    def _comments(
+        self, reference: Reference, *, pages: int = _PAGES, since: float = 0.0
+    ) -> Iterator[tuple[str, str | None]]:
+        """Ids of comments and the keys that they carry, newest first, back to `since` in unix seconds."""
+        path = f"/api/v2/tickets/{_number(reference)}/comments?sort=-created_at&page%5Bsize%5D={_MANY}"
+        for comments in islice(self._pages(path, "comments"), pages):
+            for comment in comments:
+                written = payloads.moment(comment.get("created_at"))
+                if written is not None and written.timestamp() < since:
+                    return
+                yield str(comment["id"]), payloads.key_in(comment.get("body"))
 
     def _pages(self, path: str, name: str) -> Iterator[list[Mapping[str, Any]]]:
         url = self._settings.base_url + path

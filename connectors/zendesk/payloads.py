@@ -19,7 +19,7 @@ CONNECTOR = "zendesk"
 TITLE_LENGTH = 150
 """Zendesk cuts what its agents see at about this length."""
 BODY_LENGTH = 60_000
-"""A comment holds 64 KB; what does not fit is cut, the key never."""
+"""A comment holds 64 KB of UTF-8; the rest is for its last line, the key."""
 PREFIX = "hailback-"
 """How every key of ours begins, and so the external id of every ticket of ours."""
 _KEY = re.compile(r"^Hailback key: (hailback-[a-z2-7]{8,64})$", re.MULTILINE)
@@ -48,8 +48,6 @@ def title(text: str) -> str:
 def marked(text: str, key: str) -> str:
     """A comment's body that carries its key in plain sight, as its last line."""
     words = clean(text) or "(no text)"
-    if len(words.encode()) > BODY_LENGTH:
-        words = words.encode()[:BODY_LENGTH].decode("utf-8", "ignore").rstrip() + "…"
     return f"{words}\n\nHailback key: {key}"
 
 
@@ -67,12 +65,17 @@ def ticket(case: CaseDraft, key: str, settings: ZendeskSystem) -> bytes:
     lines = [f"Conversation {case.conversation}, since {case.opened_at}."]
     if case.url:
         lines.append(case.url)
+    if case.follows:
+        lines.append(f"Carries on from ticket {case.follows}, which is closed for good.")
     fields: dict[str, object] = {
         "external_id": key,
         "subject": title(case.title),
         "comment": {"body": marked("\n".join(lines), key), "public": False},
         "tags": ["hailback"],
     }
+    if case.follows and case.follows.isdecimal():
+        # https://developer.zendesk.com/documentation/ticketing/managing-tickets/creating-and-updating-tickets
+        fields["via_followup_source_id"] = int(case.follows)
     if settings.priority:
         fields["priority"] = settings.priority
     return packed({"ticket": fields})

@@ -10,7 +10,13 @@ import pytest
 
 from connectors.core.breaker import Breaker, Gate, State, Watch, asked, broke, not_before, succeeded
 from connectors.core.case import SHARDS, Effect, EffectKind, EffectState, record_id, shard
-from connectors.core.errors import ConflictError, RejectedError, UnavailableError, UnknownOutcomeError
+from connectors.core.errors import (
+    ConflictError,
+    RejectedError,
+    SpentPermitError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 from connectors.core.failover import planned_record
 from connectors.core.ledger import Pace
 from connectors.core.ports import CaseDraft, Reference
@@ -308,3 +314,11 @@ def test_a_worker_that_has_no_time_left_for_its_probe_leaves_it_to_the_next() ->
         run.run(ledger.meta, SYSTEM)
     hall.work("case-1")
     assert hall.left() == 1
+
+
+def test_a_spent_permit_is_an_answer_and_no_outage() -> None:
+    rows, clock = Rows(), Clock()
+    for _ in range(10):
+        gate = Gate(rows, SYSTEM, PACE, clock.now)
+        assert gate.ask() is None
+        assert gate.answered(SpentPermitError("the key may be forgotten")) is None

@@ -12,12 +12,20 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Record, batch_id, record_id
-from connectors.core.errors import ConflictError, MisconfiguredError, UnavailableError, UnknownOutcomeError
+from connectors.core.errors import (
+    ConflictError,
+    MisconfiguredError,
+    RemoteError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 from connectors.core.ledger import Next, Pace, done, next_step
 from connectors.core.ports import CaseDraft, NoteDraft, Reference, Tier
 from connectors.core.reconcile import (
+    ASKED,
     Difference,
     Fault,
+    ask,
     close,
     compare,
     expected_notes,
@@ -41,7 +49,7 @@ class There:
     notes: list[tuple[str, str, str]] = field(default_factory=list)
     status: dict[str, str] = field(default_factory=dict)
     fault: Callable[[str], Exception | None] = lambda operation: None
-    settle: float = 0.0
+    settle: ClassVar[float] = 0.0
     tier: ClassVar[Tier] = Tier.NONE
     settings_model: ClassVar[type[BaseModel]] = BaseModel
     credentials_model: ClassVar[type[BaseModel]] = BaseModel
@@ -207,6 +215,43 @@ def test_a_record_in_a_worker_s_hands_is_left_alone() -> None:
     assert faults(SYSTEM, a_case(), [held], [reference("issue1")], (), 10) == [Fault.UNKNOWN_HERE]
 
 
+def test_what_was_just_written_is_not_missed_before_the_system_can_be_trusted_to_show_it() -> None:
+    """Else it would be looked up, not found, and written a second time."""
+    case, fresh = a_case(record=named("issue1")), note("a").model_copy(update={"done_at": 2})
+    assert compare(SYSTEM, case, [written("issue1"), fresh], [], (), 20_001, settle=20.0) == []
+    assert compare(SYSTEM, case, [written("issue1"), fresh], [reference("issue1")], (), 20_001, settle=20.0) == []
+    (only,) = compare(SYSTEM, case, [written("issue1"), fresh], [], (), 20_002, settle=20.0)
+    assert only.fault is Fault.MISSING
+    (only,) = compare(SYSTEM, case, [written("issue1"), fresh], [reference("issue1")], (), 20_002, settle=20.0)
+    assert only.fault is Fault.NOTE_MISSING
+
+
+def test_another_record_is_no_reason_to_give_up_one_that_is_not_shown_yet() -> None:
+    """The older of two shows first: the one that the ledger names stays, whatever the other is then taken for."""
+    case = a_case(record=named("issue2"))
+    assert compare(SYSTEM, case, [written("issue2")], [reference("issue1")], (), 20_001, settle=20.0) == []
+
+
+def test_a_system_that_is_busy_is_asked_again_and_not_for_ever() -> None:
+    waits: list[float] = []
+    answers: list[RemoteError] = [UnavailableError("429", retry_after=7), UnavailableError("503")]
+
+    def busy() -> str:
+        if answers:
+            raise answers.pop(0)
+        return "found"
+
+    assert ask(busy, waits.append) == "found"
+    assert waits == [7, 2]
+    answers += [UnavailableError("no")] * 20
+    with pytest.raises(UnavailableError):
+        ask(busy, waits.append)
+    assert len(answers) == 20 - ASKED
+    answers[:] = [MisconfiguredError("401")]
+    with pytest.raises(MisconfiguredError):
+        ask(busy, waits.append)
+
+
 def test_a_retired_stand_by_is_not_brought_back() -> None:
     case = a_case(systems=(OTHER, SYSTEM), engaged=(OTHER,), retired=(SYSTEM,), record=named("7", OTHER))
     effects = [written("issue1"), written("7", OTHER), note("a")]
@@ -310,6 +355,23 @@ def test_after_mending_comparing_again_finds_nothing(given_world: World) -> None
     closed = set(given_world.there.status)
     standing = [name for name in given_world.there.keys if name not in closed]
     assert len(standing) <= 1
+
+
+def test_a_closed_duplicate_stands_in_for_one_that_is_gone() -> None:
+    """Its worker looks the key up and finds the duplicate: that is the case's record then, not one that is missing."""
+    twins = world(a_case(record=named("issue2")), [written("issue2")], 2)
+    for difference in twins.differences():
+        twins.mend(difference)
+    assert twins.there.status == {"issue1": "solved"}
+    del twins.there.keys["issue2"]
+    for _ in range(2):
+        for difference in twins.differences():
+            twins.mend(difference)
+        twins.work()
+    assert twins.ledger.effects[record_id(SYSTEM)].reference == "issue1"
+    assert twins.case.record == named("issue1")
+    assert twins.differences() == []
+    assert list(twins.there.keys) == ["issue1"]
 
 
 def test_events_carry_no_words() -> None:

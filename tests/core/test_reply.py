@@ -37,6 +37,7 @@ CASE = Case(
     first_mention="m1",
     opened_at=0,
     updated_at="",
+    systems=("stack/Tracker", "stack/Standby"),
 )
 EFFECT = Effect(
     case="case-1", id="reply#stack/Forum#1", kind=EffectKind.REPLY, target="stack/Forum", planned_at=0, update="u1"
@@ -79,12 +80,16 @@ class Forum:
 class Words:
     text: str | None = "Turn the valve."
     mention: Mention | None = field(default_factory=said)
+    gone: bool = False
 
     def words(self, update_id: str) -> UpdateWords | None:
         return UpdateWords("Ben", self.text, None, "stack/Tracker", None)
 
     def said(self, mention: str) -> Mention | None:
         return self.mention
+
+    def removed(self, mention: str) -> bool:
+        return self.gone
 
 
 @dataclass
@@ -99,7 +104,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.ledger.plan(EFFECT)
 
-    def run(self) -> Effect | None:
+    def run(self, name: str = EFFECT.id) -> Effect | None:
         answerer = Answerer(
             self.ledger,
             self.words,
@@ -110,7 +115,7 @@ class Bench:
             need=5.0,
             till=self.till,
         )
-        return answerer.run(CASE, EFFECT.id)
+        return answerer.run(CASE, name)
 
     @property
     def state(self) -> EffectState:
@@ -181,7 +186,7 @@ def test_a_refusal_for_now_waits_as_long_as_it_was_asked_to() -> None:
     assert bench.state is EffectState.DONE
 
 
-@pytest.mark.parametrize("words", [Words(text=None), Words(text="  "), Words(mention=None)])
+@pytest.mark.parametrize("words", [Words(text=None), Words(text="  "), Words(mention=None), Words(gone=True)])
 def test_what_cannot_be_answered_any_more_ends_visibly(words: Words) -> None:
     bench = Bench(words=words)
     bench.run()
@@ -200,6 +205,36 @@ def test_who_wrote_a_refused_answer_is_told_where_it_was_written() -> None:
     note = note_draft([wish], {}, {"u1": bench.words.words("u1")}).text
     assert "was not posted" in note
     assert "Body is too short" in note
+
+
+def test_every_record_that_holds_the_case_is_told_of_a_refused_answer() -> None:
+    """The one where it was written may be a stand-by's, which is told nothing more once the case is handed back."""
+    bench = Bench(forum=Forum(fault=lambda call: RejectedError("answered 422: the topic is closed")))
+    bench.ledger.meta = CASE.model_copy(update={"engaged": CASE.systems})
+    bench.run()
+    assert {wish.target for wish in bench.ledger.pending("case-1", "note#", 9)} == set(CASE.systems)
+
+
+def test_an_answer_that_went_out_before_its_question_was_removed_is_not_called_unsent() -> None:
+    bench = Bench(forum=Forum(fault=once(("after", UnknownOutcomeError("no answer")))))
+    bench.run()
+    bench.words.gone = True
+    bench.clock.advance(100)
+    bench.run()
+    assert bench.state is EffectState.DONE
+    assert bench.happened()[-1] == "replied"
+
+
+def test_answers_go_out_in_the_order_in_which_they_were_written() -> None:
+    bench = Bench(forum=Forum(fault=once(UnavailableError("busy", retry_after=30))))
+    bench.run()
+    later = EFFECT.model_copy(update={"id": "reply#stack/Forum#0", "planned_at": 5})
+    bench.ledger.plan(later)
+    assert bench.run(later.id) is None
+    bench.clock.advance(40)
+    bench.run()
+    bench.run(later.id)
+    assert [key for key, _ in bench.forum.kept] == [EFFECT.key, later.key]
 
 
 def test_a_wrong_key_waits_for_an_administrator() -> None:

@@ -320,7 +320,7 @@ def test_a_note_begun_by_another_is_not_overtaken(bench: Bench) -> None:
         wish = next(iter(pending(case, f"note#{SYSTEM}#", 1)))
         RecordSync(
             bench.ledger, bench.words, bench.tracker, PACE, now=bench.clock.now, remaining=lambda: 9, need=5
-        )._begin(CASE, SYSTEM, [wish])
+        )._notes.begin(CASE, SYSTEM, [wish], bench.clock.now())
         bench.say(2)
         return found
 

@@ -80,6 +80,12 @@ class Desk:
             person._attach(issue, message)
         person.set_status(issue, "solved")
 
+    def status(self, case: str) -> str:
+        """What the tracker shows."""
+        person = connect_to(self.machine.tracker.base_url, self.machine.tracker.admin_password, "admin")
+        path = f"rest/data/issue/{self._record(case)[5:]}?@fields=status&@verbose=2"
+        return str(person._data(person._call("GET", path))["attributes"]["status"]["name"])
+
     def answers(self, topic: int) -> list[str]:
         return [post["raw"] for post in self.machine.forum.posts(topic) if post["username"] == "hailback"]
 
@@ -151,6 +157,11 @@ def test_what_an_agent_does_in_the_tracker_is_seen_and_the_customer_gets_the_rep
         "moved": 1,
         "replied": 1,
     }
+    desk.machine.forum.say("ada", "It leaks again, sorry.", topic_id=topic)
+    until(lambda: desk.status(case) == "chatting", LONG, "the issue to be open again")
+    found = desk.machine.cases.case(case)
+    assert found is not None
+    assert found.state == "open"
 
 
 def test_an_answer_whose_receipt_is_lost_stands_once(desk: Desk) -> None:

@@ -113,8 +113,12 @@ def test_a_note_that_broke_off_before_its_issue_is_adopted(system, lossy, proxy:
         lossy.add_note(reference, NoteDraft("Hello"), key, permit)
     assert len(items(system, "msg", key)) == 1
     assert (notes_of(system, reference) == []) is (method == b"GET")
+    before = notes_of(system, reference)
+    assert len(system.noted(reference, [key])) == len(before)
+    assert notes_of(system, reference) == before, "whoever only looks leaves it as it is"
     found = system.find_note(reference, key)
     assert notes_of(system, reference) == [found]
+    assert system.noted(reference, [key, "hailback-another"]) == {key}
     assert len(items(system, "msg", key)) == 1
 
 

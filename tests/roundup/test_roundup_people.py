@@ -112,12 +112,12 @@ def test_a_change_of_status_comes_with_who_made_it(system, admin, reference):
     assert seen(system, reference) == [("status", "", "pending", True)]
 
 
-def test_our_note_that_reopens_an_issue_is_no_decision_of_anybodys(system, admin, reference, key):
-    """The classic template makes a resolved issue chatty when a message comes."""
+def test_our_note_reopens_nothing(system, admin, reference, key):
+    """The classic template makes a resolved issue chatty when a message comes with no status beside it."""
     move(admin, reference, "resolved")
     system.add_note(reference, NoteDraft("ours"), f"{key}-note", None)
-    assert status(system, reference) == "chatting"
-    assert seen(system, reference) == [("status", "", "open", True)]
+    assert status(system, reference) == "resolved"
+    assert seen(system, reference) == [("status", "", "solved", False)]
 
 
 def test_issues_that_are_not_ours_are_not_read(system, admin):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from connectors.core.case import EffectKind, EffectState, Record, record_id
+from connectors.core.errors import UnavailableError
 from connectors.core.ports import Reference
 from connectors.core.reconcile import record_key
 from connectors.tool.deployment import DeploymentError
@@ -104,3 +105,103 @@ def test_a_note_that_is_gone_becomes_unknown(small: Small) -> None:
     assert states[note.id] is EffectState.UNKNOWN
     there.notes.append(("issue1", note.key, "words"))
     assert faults(small, there) == []
+
+
+def test_a_system_that_is_busy_now_and_then_is_compared_to_the_end(small: Small) -> None:
+    """Of thousands of questions some meet a limit of requests: were that the end of a run, none would ever end."""
+    small.plan()
+    small.case()
+    small.effect(EffectState.PARKED, attempt=2)
+    waits: list[float] = []
+    busy = [UnavailableError("429", retry_after=3.0), UnavailableError("503")]
+
+    class Busy(There):
+        def find(self, key: str) -> Reference | None:
+            if busy:
+                raise busy.pop(0)
+            return super().find(key)
+
+    there = Busy({"issue1": record_key(CASE, TRACKER)})
+    found = Reconciler(small.deployment, "Tracker", there=there, pause=waits.append).run()
+    assert [one.fault.value for one, _ in found.differences] == ["unknown here"]
+    assert waits == [3.0, 2.0]
+
+
+def many(small: Small, count: int) -> list[str]:
+    names = [f"case-{number:08d}" for number in range(count)]
+    for name in names:
+        small.case(name)
+        small.effect(EffectState.PARKED, case=name, attempt=2)
+    return names
+
+
+def test_a_run_that_ended_goes_on_where_it_was_and_says_that_it_waits(small: Small) -> None:
+    """A system that allows so many questions and is then away for longer than anybody waits."""
+    small.plan()
+    names = many(small, 12)
+
+    @dataclass
+    class Limited(There):
+        left: int = 8
+
+        def find(self, key: str) -> Reference | None:
+            if not self.left:
+                raise UnavailableError("429", retry_after=30.0)
+            self.left -= 1
+            return super().find(key)
+
+    there = Limited({f"issue{name}": record_key(name, TRACKER) for name in names})
+    said: list[str] = []
+    first = Reconciler(small.deployment, "Tracker", there=there, pause=lambda _: None, say=said.append)
+    with pytest.raises(UnavailableError):
+        first.run(dry_run=True)
+    assert (first.at, len(first.found.differences)) == (names[8], 8)
+    assert said[0] == f"{TRACKER} is busy; waiting 30 s, then on with {names[8]}"
+    there.left = 8
+    second = Reconciler(small.deployment, "Tracker", there=there)
+    found = second.run(dry_run=True, since=first.at)
+    assert [one.case for one, _ in (*first.found.differences, *found.differences)] == names
+
+
+@dataclass
+class Shows(There):
+    """Its `find_note` writes, as Roundup's does for a message that is on no issue yet; `noted` only looks."""
+
+    wrote: int = 0
+
+    def find_note(self, reference: Reference, key: str) -> str | None:
+        self.wrote += 1
+        return super().find_note(reference, key)
+
+    def noted(self, reference: Reference, keys: list[str]) -> set[str]:
+        return {key for name, key, _ in self.notes if name == reference.id} & set(keys)
+
+
+def test_a_dry_run_only_looks_and_lists_a_note_that_is_not_on_its_record(small: Small) -> None:
+    small.plan()
+    small.case(record=Record(system=TRACKER, id="issue1", url="https://t/issue1"))
+    small.effect(EffectState.DONE, reference="issue1", url="https://t/issue1")
+    small.effect(EffectState.DONE, EffectKind.BATCH, id=f"batch#{TRACKER}#x", members=("note#1",), reference="m")
+    there = Shows({"issue1": record_key(CASE, TRACKER)})
+    assert faults(small, there, dry_run=True) == ["a note is missing"]
+    assert there.wrote == 0
+
+
+@dataclass
+class Archive(There):
+    """It lists no archived records, and shows each by its number, as Zendesk does."""
+
+    kept: set[str] = field(default_factory=set)
+
+    def stands(self, reference: Reference) -> bool:
+        return reference.id in self.kept
+
+
+def test_an_archived_record_is_not_missing(small: Small) -> None:
+    small.plan()
+    small.case(record=Record(system=TRACKER, id="issue1", url="https://t/issue1"))
+    small.effect(EffectState.DONE, reference="issue1", url="https://t/issue1")
+    there = Archive(kept={"issue1"})
+    assert faults(small, there) == []
+    there.kept.clear()
+    assert faults(small, there) == ["missing there"]

@@ -42,14 +42,8 @@ class Desk:
         self.base_url, self.now, self.faults, self.latency = base_url, now, Faults(), 0.0
         self.requests: list[tuple[str, str]] = []
         self._token, self._lock = token, threading.RLock()
-        self._state: dict[str, dict[str, Any]] = {
-            "ticket": {},
-            "comments": {},
-            "audit": {},
-            "key": {},
-            "user": {},
-            "out": {},
-        }
+        kinds = ("ticket", "comments", "audit", "key", "user", "out")
+        self._state: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
         self._setting: dict[str, Any] = {}
         self._next = 1000
         self._by_external: dict[str, list[str]] = {}
@@ -199,7 +193,8 @@ class Desk:
     def _list(self, query: dict[str, str]) -> Answer:
         numbers = self._by_external.get(query["external_id"], []) if "external_id" in query else self._state["ticket"]
         found = [self._state["ticket"][number] for number in numbers]
-        rows = [row for row in found if row["status"] != "deleted"][:100]
+        hidden = {str(number) for number in self._setting.get("archived", ())}  # left out of lists, shown by number
+        rows = [row for row in found if row["status"] != "deleted" and str(row["id"]) not in hidden][:100]
         return Answer(200, {"tickets": rows, "next_page": None, "previous_page": None, "count": len(rows)})
 
     def _show_many(self, kind: str, name: str, query: dict[str, str]) -> Answer:
@@ -266,6 +261,12 @@ class Desk:
             "created_at": stamp,
             "updated_at": stamp,
         }
+        source = self._state["ticket"].get(str(given.get("via_followup_source_id")))
+        if source is not None and source["status"] == "closed":  # of others it has no effect
+            ticket["via"] = {
+                "channel": "web_service",
+                "source": {"from": {"ticket_id": source["id"]}, "rel": "follow_up"},
+            }
         comment = self._comment(user, given["comment"])
         changed = [{"id": self._number(), "type": "Create", "event_type": "Create", "status": ticket["status"]}]
         audit = self._audit(user, ticket, [_child(comment), *changed])

@@ -1,0 +1,42 @@
+"""A post can be answered as long as its case lives, though its words are kept for a shorter time."""
+
+from __future__ import annotations
+
+from connectors.aws.cases import mention_key
+from connectors.aws.repliers import StoredWords
+from connectors.aws.updates import Updates
+from tests.posts import gone, said
+from tests.store.shop import Shop
+
+
+def words(shop: Shop) -> StoredWords:
+    return StoredWords(shop.cases, Updates(shop.table, shop.blobs, now=shop.now))
+
+
+def test_where_a_post_is_outlives_its_words(shop: Shop) -> None:
+    post = said()
+    shop.take_in(post)
+    pk, _ = mention_key(post.id)
+    (text,) = shop.table.query(pk, "TEXT#")
+    shop.client.delete_item(TableName=shop.name, Key={"pk": {"S": pk}, "sk": {"S": text["sk"]}})  # as its time to live
+    found = words(shop).said(post.id)
+    assert found is not None
+    assert (found.id, found.conversation, found.url) == (post.id, post.conversation, post.url)
+    assert not words(shop).removed(post.id)
+
+
+def test_a_removed_post_is_known_to_be_removed_and_still_where_it_was(shop: Shop) -> None:
+    post = said()
+    shop.take_in(post)
+    shop.take_in(gone())
+    found = words(shop).said(post.id)
+    assert found is not None
+    assert found.conversation == post.conversation
+    assert found.text == ""
+    assert words(shop).removed(post.id)
+
+
+def test_what_was_never_said_is_unknown(shop: Shop) -> None:
+    assert words(shop).said("discourse:elsewhere:1") is None
+    shop.take_in(gone(9))
+    assert words(shop).said(gone(9).id) is None
