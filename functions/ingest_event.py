@@ -33,6 +33,7 @@ from connectors.aws.table import Table
 from connectors.core.ingest import Ingested, Origin, ingest, read
 from connectors.core.models import AnyEvent, Deletion, Event
 from connectors.core.plan import SourceConfig, SystemConfig
+from connectors.core.understanding import Understanding
 
 logger = Logger()
 AGAIN = (60, 120, 240, 480, 900)
@@ -56,8 +57,20 @@ def _adapters() -> tuple[Settings, ConfigStore, Intake, Blobs, Gaps, Any]:
         now=_now,
         grace=settings.pace.doorbell,
         text_days=settings.text_days,
+        understanding=_understanding(),
     )
     return settings, ConfigStore(client, settings.table), intake, blobs, gaps, sqs
+
+
+def _understanding() -> Understanding | None:
+    """What reads the posts. A broken model must not keep a single one of them out."""
+    try:
+        from connectors.understanding.model import load
+
+        return load()
+    except (ImportError, OSError, ValueError):
+        logger.exception("posts are not understood; they are taken in all the same")
+        return None
 
 
 @cache

@@ -10,6 +10,7 @@ import json
 import random
 import time
 from collections.abc import Callable
+from decimal import Decimal
 
 from connectors.aws.blobs import INLINE, Blobs, squeeze
 from connectors.aws.cases import event_item, keep_until, mention_key, person_key
@@ -22,6 +23,7 @@ from connectors.core.errors import ConflictError
 from connectors.core.identity import case_id, digest
 from connectors.core.ingest import Origin, Taken
 from connectors.core.models import AnyEvent, Deletion, Mention, RecordUpdate, Unsupported
+from connectors.core.understanding import Understanding
 
 _TRIES = 12
 MOST = 90
@@ -43,11 +45,13 @@ class Intake:
         grace: float = 60.0,
         text_days: int = 90,
         sleep: Callable[[float], None] = time.sleep,
+        understanding: Understanding | None = None,
     ) -> None:
         self._table, self._blobs, self._now = table, blobs, now
         self._grace, self._text_days, self._sleep = int(grace * 1000), text_days, sleep
         self._updates = Updates(table, blobs, now=now, grace=self._grace, text_days=text_days)
         self._reopening = Reopening(table, grace=self._grace)
+        self._understanding = understanding
 
     def take_in(self, event: AnyEvent, origin: Origin, raw: bytes) -> Taken:
         """Keep one event. The same event again changes nothing."""
@@ -303,7 +307,18 @@ class Intake:
             "author_key": person_key(mention.connector, mention.authority, author.native_id) if author else None,
             "day_shard": f"{moment(now)[:10]}#{shard(mention.id)}",
             "expires_at": keep_until(now, IDENTITY_DAYS),
+            **self._understood(mention),
         }
+
+    def _understood(self, mention: Mention) -> Item:
+        """What a customer's post wants, as far as a machine can tell. It is looked at once, when its words come in."""
+        if self._understanding is None or mention.own:
+            return {}
+        verdict = self._understanding.understand(mention.text or mention.title or "", mention.language)
+        if verdict.intent is None:
+            return {}
+        sure = Decimal(str(round(verdict.confidence, 3)))
+        return {"intent": verdict.intent, "intent_sure": sure, "intent_model": verdict.model}
 
     def _text(self, mention: Mention, raw: bytes, now: int) -> Item:
         """The only copy of the words: the normalised mention and the raw delivery, packed; in S3 where large."""

@@ -170,6 +170,8 @@ def _mention(cases: Cases, name: str, with_text: bool) -> Document:
         "url": meta.get("url") if meta else None,
         "own": bool(meta and meta.get("own")),
         "removed_at": meta.get("removed_at") if meta else None,
+        "intent": meta.get("intent") if meta else None,
+        "intent_sure": float(meta["intent_sure"]) if meta and "intent_sure" in meta else None,
     }
     if with_text:
         found["text"] = words.text if words else None

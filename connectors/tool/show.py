@@ -92,6 +92,7 @@ def _reply(one: dict[str, Any]) -> str:
 def _post(out: Console, one: dict[str, Any]) -> None:
     marks = [f"version {one['version']}"] if one["removed_at"] is None else [f"removed {one['removed_at']}"]
     marks += ["our own"] if one["own"] else []
+    marks += [f"reads as {one['intent'].replace('_', ' ')}, {one['intent_sure']:.0%}"] if one.get("intent") else []
     _say(out, escape(f"  {one['id']} ({', '.join(marks)}) {one['url'] or ''}"))
     for line in (one.get("text") or "").splitlines():
         _say(out, f"    [dim]{escape(line)}[/]")

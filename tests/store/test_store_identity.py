@@ -5,6 +5,7 @@ from __future__ import annotations
 from connectors.aws.cases import mention_key
 from connectors.aws.repliers import StoredWords
 from connectors.aws.updates import Updates
+from connectors.core.understanding import Intent, Verdict
 from tests.posts import gone, said
 from tests.store.shop import Shop
 
@@ -40,3 +41,35 @@ def test_what_was_never_said_is_unknown(shop: Shop) -> None:
     assert words(shop).said("discourse:elsewhere:1") is None
     shop.take_in(gone(9))
     assert words(shop).said(gone(9).id) is None
+
+
+class Reader:
+    """Understands one word."""
+
+    def understand(self, text: str, language: str | None) -> Verdict:
+        intent: Intent = "complaint" if "cold" in text else "uncertain"
+        return Verdict(intent, 0.8125, "reader-1")
+
+
+def test_what_a_post_wants_is_kept_with_it_and_read_again_when_it_is_edited(shop: Shop) -> None:
+    shop.intake._understanding = Reader()
+    shop.take_in(said())
+    found, _ = shop.cases.mention(said().id)
+    assert found is not None
+    assert (found["intent"], float(found["intent_sure"]), found["intent_model"]) == ("complaint", 0.812, "reader-1")
+    shop.take_in(said(text="Who are you?", version=2, order=2))
+    found, _ = shop.cases.mention(said().id)
+    assert found is not None
+    assert found["intent"] == "uncertain"
+    shop.take_in(gone(order=3))
+    found, _ = shop.cases.mention(said().id)
+    assert found is not None
+    assert "intent" not in found, "what was read out of the words goes with them"
+
+
+def test_our_own_posts_want_nothing(shop: Shop) -> None:
+    shop.intake._understanding = Reader()
+    shop.take_in(said(own=True))
+    found, _ = shop.cases.mention(said().id)
+    assert found is not None
+    assert "intent" not in found
