@@ -99,6 +99,7 @@ def _try_out(on: _Adapters, source: SourceConfig, ends: float) -> bool:
     if source.connector not in connectors.POLLERS:
         return False
     try:
+        on.tokens.reconsider(source)
         account: Any = on.tokens.fresh(source, build(), build)
     except MisconfiguredError as error:
         # A source that only pushes may well have no credentials at all.

@@ -56,6 +56,10 @@ class TableHealth:
         """`note` for one source."""
         return lambda use, seen: self.note(source, use, seen)
 
+    def forget(self, source: str, use: Use) -> None:
+        """What a use met was about credentials that are no longer there. Never raises."""
+        self._keep(source, lambda known: known.without(use))
+
     def unusable(self, source: str, why: str | None) -> None:
         """Keep why nothing can be called with these credentials, or that it can again. Never raises."""
         self._keep(source, lambda known: Health(known.source, known.uses, known.checked_at, why))

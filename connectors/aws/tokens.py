@@ -90,6 +90,16 @@ class Tokens:
                 continue
             return self._alone(source, held, build)
 
+    def reconsider(self, source: SourceConfig) -> None:
+        """Read the secret anew; where it was replaced since a renewal failed, that failure is no news any more. Raises
+        MisconfiguredError and UnavailableError where it cannot be read."""
+        self._credentials.forget(source.secret)
+        if Use.RENEWAL in self._health.known(source.id).uses:
+            turn = self._turn(source.secret)
+            about = turn.refused or turn.asked
+            if about and about != _fingerprint(self._credentials.credentials(source.secret)):
+                self._health.forget(source.id, Use.RENEWAL)
+
     def _due(self, source: SourceConfig, account: Any) -> bool:
         """It is time, or the vendor said of the token that we use that it has expired."""
         if account.refresh_due(self._now()):

@@ -84,6 +84,10 @@ class Health:
 
         An outage or a limit never hides what is known to be wrong: only a call that worked, or another verdict, does.
         """
+        if use is Use.RENEWAL and seen.state is TokenState.OK:  # what was said of the old token's end is over
+            left = {one: told for one, told in self.uses.items() if told.health.state not in _RENEWABLE}
+            if len(left) < len(self.uses):
+                return replace(self, uses=left).after(use, seen, now)
         known = self.uses.get(use)
         if known is not None:
             if seen.state in _PASSING and known.health.state in _LASTING:
@@ -93,6 +97,10 @@ class Health:
             if known.health.state is seen.state and known.health.until == seen.until:
                 return replace(self, uses={**self.uses, use: Seen(seen, known.since)})
         return replace(self, uses={**self.uses, use: Seen(seen, now)})
+
+    def without(self, use: Use) -> Health:
+        """What is known once nothing is known of `use`."""
+        return replace(self, uses={one: told for one, told in self.uses.items() if one is not use})
 
     def worst(self, now: int) -> tuple[Use, Seen] | None:
         """The worst that any use last met; None where nothing is known yet."""

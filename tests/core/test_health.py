@@ -59,6 +59,15 @@ def test_no_news_is_not_written() -> None:
     assert revoked.after(Use.POLL, TRANSIENT, NOW + 5) is revoked
 
 
+def test_a_renewed_token_ends_what_was_said_of_the_old_ones_end() -> None:
+    known = after((Use.RENEWAL, OK), (Use.REPLY, TokenHealth(TokenState.EXPIRED)), (Use.POLL, REVOKED))
+    renewed = known.after(Use.RENEWAL, OK, NOW + 9)
+    assert set(renewed.uses) == {Use.RENEWAL, Use.POLL}
+    assert state(renewed) is TokenState.REVOKED
+    assert renewed.after(Use.RENEWAL, OK, NOW + 10) is renewed
+    assert state(renewed.without(Use.POLL)) is TokenState.OK
+
+
 def test_time_ends_a_limit_and_a_token() -> None:
     assert current(LIMITED, NOW).state is TokenState.LIMITED
     assert current(LIMITED, NOW + 60_000).state is TokenState.OK

@@ -217,6 +217,25 @@ def test_a_lost_answer_is_asked_for_once_more_and_then_said_to_be_lost(world: Wo
     assert world.state() == TokenHealth(TokenState.OK)
 
 
+def test_new_credentials_end_what_was_said_of_refused_ones(world: World) -> None:
+    world.vendor.valid = "r7"
+    worker = world.worker(sleep=quiet)
+    worker()
+    tokens = Tokens(
+        world.shop.table,
+        Credentials(world.vault),  # type: ignore[arg-type]
+        TableHealth(world.shop.table, world.clock),
+        now=world.clock,
+    )
+    tokens.reconsider(SOURCE)
+    seen = world.state()
+    assert seen is not None
+    assert seen.state is TokenState.REVOKED, "the secret is as it was"
+    world.vault.document = {"access": "theirs", "refresh": "r7"}
+    tokens.reconsider(SOURCE)
+    assert world.state() is None
+
+
 def test_an_answer_that_was_lost_before_the_vendor_heard_the_question_is_no_loss(world: World) -> None:
     world.vendor.answers = [UnavailableError("refused", 90)]
     world.worker(sleep=quiet)()

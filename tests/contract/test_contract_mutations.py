@@ -1,0 +1,55 @@
+"""A few thousand of the million mutated deliveries (`python -m tests.bench.mutations`), and that they would tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.core import door
+from connectors.core.delivery import Delivery
+from connectors.discourse.connector import Discourse
+from tests.bench.mutations import run
+from tests.bench.tampering import Tally, report
+from tests.contract.registered import DOORS
+
+
+def final(count: int, names: list[str]) -> dict[str, Tally]:
+    *_, last = run(count, "test", names)
+    return last
+
+
+def test_no_crash_none_taken_that_was_not_signed_and_no_original_lost() -> None:
+    tallies = final(1500 * len(DOORS), DOORS)
+    assert all(tally.clean for tally in tallies.values()), report(tallies)
+    for tally in tallies.values():
+        assert min(tally.counts[what] for what in ("signed", "taken", "refused", "events")) > 100
+        assert {"200", "400", "401", "404"} <= set(tally.statuses)
+
+
+def test_the_same_seed_brings_the_same_deliveries() -> None:
+    assert report(final(300, DOORS)) == report(final(300, DOORS))
+
+
+def test_a_door_that_stands_open_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "verify", lambda *_: True)
+    assert final(200, ["discourse"])["discourse"].counts["forged"] > 10
+
+
+def test_a_door_that_stays_shut_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "verify", lambda *_: False)
+    assert final(200, ["discourse"])["discourse"].counts["lost"] > 10
+
+
+def test_a_connector_that_crashes_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse = Discourse.parse
+
+    def careless(self: Discourse, delivery: Delivery) -> Any:
+        if b"ud800" in delivery.body:
+            raise KeyError("there")
+        return parse(self, delivery)
+
+    monkeypatch.setattr(Discourse, "parse", careless)
+    tally = final(2000, ["discourse"])["discourse"]
+    assert tally.counts["crashed"] > 0
+    assert "KeyError" in tally.faults[0]
