@@ -7,7 +7,7 @@ These are the compiled documents, immutable and named by the hash of what they s
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -74,23 +74,39 @@ class SystemConfig(_Config):
         return cls(id=name, hash=version_of("system", said), **said)
 
 
+Priority = Literal["low", "normal", "high", "urgent"]
+
+
 class Route(_Document):
     """One line of the plan. `systems` are ids, the first that takes the case wins; `topics` are ARNs, likewise.
 
-    `fail_over_after`: seconds for which a system may refuse before the next one is asked."""
+    `when`: a pattern over `connectors.core.facts`, in EventBridge's language and with exact types; None takes
+    everything. `opens`: whether a case is opened at all, or a mention is only counted; then there are no systems and no
+    topics. `coalesce`: seconds for which further posts are gathered into one note. `fail_over_after`: seconds for which a
+    system may refuse before the next one is asked. `plan` is the id of the plan that it stands in, where there are
+    several."""
 
     name: str
-    systems: tuple[str, ...]
-    topics: tuple[str, ...]
+    when: dict[str, Any] | None = None
+    opens: bool = True
+    systems: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    priority: Priority | None = None
+    coalesce: float = 0.0
     fail_over_after: float = 120.0
+    plan: str | None = None
 
 
 class Plan(_Document):
-    """A compiled plan: ordered routes, and the exact systems that they name."""
+    """A compiled plan: ordered routes, and the exact systems that they name.
+
+    `effects`: False for a shadow run, in which every effect is planned and none is carried out."""
 
     version: str
     routes: tuple[Route, ...] = Field(min_length=1)
     systems: dict[str, SystemConfig]
+    effects: bool = True
 
     @classmethod
     def of(cls, routes: tuple[Route, ...], systems: dict[str, SystemConfig]) -> Plan:
