@@ -36,6 +36,8 @@ class _Config(_Document):
     secret: str
     settings: dict[str, Any] = Field(default_factory=dict)
     hash: str
+    hold: bool = False
+    """Held back by its administrators: nothing goes out for this source, or to this system, and it is not asked."""
 
 
 class SourceConfig(_Config):
@@ -50,11 +52,18 @@ class SourceConfig(_Config):
 
     @classmethod
     def of(
-        cls, name: str, connector: str, secret: str, settings: dict[str, Any], poll: int | None = None
+        cls,
+        name: str,
+        connector: str,
+        secret: str,
+        settings: dict[str, Any],
+        poll: int | None = None,
+        hold: bool = False,
     ) -> SourceConfig:
         """The document with its hash filled in. `name` is the id."""
         said: dict[str, Any] = {"connector": connector, "secret": secret, "settings": settings}
         said |= {} if poll is None else {"poll": poll}
+        said |= {"hold": True} if hold else {}
         return cls(id=name, hash=version_of("source", said), **said)
 
 
@@ -66,11 +75,18 @@ class SystemConfig(_Config):
 
     @classmethod
     def of(
-        cls, name: str, connector: str, secret: str, settings: dict[str, Any], poll: int | None = None
+        cls,
+        name: str,
+        connector: str,
+        secret: str,
+        settings: dict[str, Any],
+        poll: int | None = None,
+        hold: bool = False,
     ) -> SystemConfig:
         """The document with its hash filled in. `name` is the id."""
         said: dict[str, Any] = {"connector": connector, "secret": secret, "settings": settings}
         said |= {} if poll is None else {"poll": poll}
+        said |= {"hold": True} if hold else {}
         return cls(id=name, hash=version_of("system", said), **said)
 
 
@@ -109,14 +125,15 @@ class Plan(_Document):
     effects: bool = True
 
     @classmethod
-    def of(cls, routes: tuple[Route, ...], systems: dict[str, SystemConfig]) -> Plan:
+    def of(cls, routes: tuple[Route, ...], systems: dict[str, SystemConfig], effects: bool = True) -> Plan:
         """Compile: keep the systems that are named, and name the result. Raises KeyError for a missing system."""
         used = {name: systems[name] for route in routes for name in route.systems}
-        body = {
+        body: dict[str, Any] = {
             "routes": [route.model_dump(mode="json") for route in routes],
             "systems": {name: system.model_dump(mode="json") for name, system in used.items()},
         }
-        return cls(version=version_of("plan", body), routes=routes, systems=used)
+        body |= {} if effects else {"effects": False}
+        return cls(version=version_of("plan", body), routes=routes, systems=used, effects=effects)
 
     def route(self, mention: Mention | None) -> Route:
         """The first route that takes this mention. The last route is the catch-all, so there always is one."""
@@ -129,4 +146,4 @@ class Plan(_Document):
 
     def with_system(self, system: SystemConfig) -> Plan:
         """The same routes over a changed system: another version, unless nothing changed."""
-        return Plan.of(self.routes, {**self.systems, system.id: system})
+        return Plan.of(self.routes, {**self.systems, system.id: system}, self.effects)
