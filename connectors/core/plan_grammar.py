@@ -89,22 +89,26 @@ def check_source(
     name: str, properties: Mapping[str, object], catalogue: Catalogue, grants: Grants
 ) -> tuple[SourceConfig | None, list[Finding]]:
     """A `Custom::Source`. The document only where there are no findings."""
-    found = _check_connector(properties, catalogue, grants, {}, ("Poll",))
+    found = _check_connector(properties, catalogue, grants, {}, ("Poll", "Hold"))
     connector = properties.get("Connector")
     known = isinstance(connector, str) and connector in catalogue.names
     tells = isinstance(connector, str) and known and catalogue.pushes(connector)
     poll, findings = _check_poll(properties, catalogue, None if tells else POLL_SOURCE)
+    hold, more = _check_hold(properties)
+    findings += more
     if isinstance(found, list):
         return None, [*found, *findings]
-    return (None, findings) if findings else (SourceConfig.of(name, *found, poll), [])
+    return (None, findings) if findings else (SourceConfig.of(name, *found, poll, hold), [])
 
 
 def check_system(
     name: str, properties: Mapping[str, object], catalogue: Catalogue, grants: Grants
 ) -> tuple[SystemConfig | None, list[Finding]]:
     """A `Custom::System`. The document only where there are no findings."""
-    found = _check_connector(properties, catalogue, grants, SYSTEM_NOT_BUILT, ("Poll",))
+    found = _check_connector(properties, catalogue, grants, SYSTEM_NOT_BUILT, ("Poll", "Hold"))
     poll, findings = _check_poll(properties, catalogue, POLL)
+    hold, more = _check_hold(properties)
+    findings += more
     if isinstance(found, list):
         return None, [*found, *findings]
     findings += [
@@ -112,7 +116,7 @@ def check_system(
         for setting, value in found[2].items()
         if (host := _host(value)) and (refused := grants.refused_host(host))
     ]
-    return (None, findings) if findings else (SystemConfig.of(name, *found, poll), [])
+    return (None, findings) if findings else (SystemConfig.of(name, *found, poll, hold), [])
 
 
 def check_plan(properties: Mapping[str, object], grants: Grants) -> tuple[tuple[Route, ...] | None, list[Finding]]:
@@ -208,6 +212,14 @@ def _check_poll(
     if known and not able:
         return None, [Finding("Poll", "cannot be had: this connector is not asked, it tells by itself.", "Remove it.")]
     return wait, []
+
+
+def _check_hold(properties: Mapping[str, object]) -> tuple[bool, list[Finding]]:
+    given = properties.get("Hold", False)
+    said = str(given).lower() if isinstance(given, str | bool) else ""
+    if said not in {"true", "false"}:
+        return False, [Finding("Hold", "is neither true nor false.", "Write true to hold it, or remove the field.")]
+    return said == "true", []
 
 
 def _check_secret(secret: str, grants: Grants) -> list[Finding]:
