@@ -1,0 +1,216 @@
+"""How long one decision takes with 10 routes and with 10,000, and what the index costs to build and to keep.
+
+    python -m tests.bench.routing
+
+Each world is a way to write routes; all end with a catch-all. The same events are decided by all sizes of one world.
+Every answer for 100 of the events is compared with trying each route. Ends with 1 where 10,000 routes take more than
+twice as long as 10, or an answer differs.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import random
+import statistics
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from connectors.core.pattern import Pattern
+from connectors.core.pattern_index import Index
+from connectors.core.pattern_parse import parse
+
+SIZES = (10, 1_000, 10_000)
+EVENTS = 400
+ROUNDS = 15
+Route = dict[str, Any]
+_SYLLABLES = ("ba", "re", "mi", "ko", "su", "lan", "ter", "vo", "qui", "ne", "da", "rol", "pha", "gu", "wex", "ish")
+
+
+def word(dice: random.Random) -> str:
+    return "".join(dice.choice(_SYLLABLES) for _ in range(dice.choice((2, 3, 4))))
+
+
+def text(dice: random.Random, length: int) -> str:
+    words = []
+    while sum(map(len, words)) + len(words) < length:
+        words.append(word(dice))
+    return " ".join(words)
+
+
+def event(dice: random.Random, length: int = 280) -> dict[str, Any]:
+    """About what a mention looks like to a plan."""
+    return {
+        "source": f"stack/Source{dice.randrange(40)}",
+        "connector": dice.choice(("x", "facebook", "discourse", "mastodon")),
+        "kind": dice.choice(("post", "reply", "quote")),
+        "author": {
+            "id": str(dice.randrange(10**6)),
+            "handle": f"{word(dice)}{dice.randrange(100)}",
+            "name": word(dice).title(),
+            "followers": dice.randrange(10**6),
+        },
+        "text": text(dice, length),
+        "language": dice.choice(("de", "en", "fr", "es")),
+        "intent": dice.choice(("question", "complaint", "praise", "churn_risk")),
+        "sentiment": dice.uniform(-1, 1),
+        "urgency": dice.randrange(5),
+        "labels": [word(dice) for _ in range(dice.randrange(4))],
+        "metrics": {"likes": dice.randrange(1000), "shares": dice.randrange(100)},
+        "person": None,
+    }
+
+
+def usual(dice: random.Random, at: int) -> Route:
+    """Equality, prefix and numeric conditions, one in ten with a wildcard."""
+    made: Route = {"source": [f"stack/Source{dice.randrange(40)}"]}
+    kind = at % 10
+    if kind == 0:
+        made["text"] = [{"wildcard": f"*{word(dice)}*{word(dice)}*"}]
+    elif kind <= 3:
+        made["author"] = {"handle": [{"prefix": word(dice) + word(dice)[:2]}]}
+    elif kind <= 6:
+        low = dice.randrange(900_000, 10**6)
+        made["author"] = {"followers": [{"numeric": [">=", low]}]}
+        made["labels"] = [word(dice)]
+    else:
+        made["author"] = {"id": [str(dice.randrange(10**9))]}
+    if dice.random() < 0.5:
+        made["language"] = [dice.choice(("de", "en", "fr", "es"))]
+    return made
+
+
+def one_field(dice: random.Random, at: int) -> Route:
+    """One condition each and nothing else; one in ten a wildcard on the text."""
+    kind = at % 10
+    if kind == 0:
+        return {"text": [{"wildcard": f"*{word(dice)} {word(dice)} {word(dice)}*"}]}
+    if kind <= 3:
+        return {"author": {"handle": [{"prefix": word(dice) + word(dice) + word(dice)}]}}
+    if kind <= 6:
+        low = dice.randrange(10**6, 10**9)
+        return {"author": {"followers": [{"numeric": [">=", low, "<", low + 5_000]}]}}
+    return {"author": {"id": [str(dice.randrange(10**6, 10**9))]}}
+
+
+def same_prefix(dice: random.Random, at: int) -> Route:
+    """All share a source and the beginning of a prefix that every event has; they differ late."""
+    made: Route = {"source": [{"prefix": "stack/Source"}], "connector": ["x", "facebook", "discourse", "mastodon"]}
+    made["text"] = [{"wildcard": f"*{word(dice)}{at}*"}] if at % 10 == 0 else [{"prefix": f"b{word(dice)} {at}"}]
+    return made
+
+
+def ranges(dice: random.Random, at: int) -> Route:
+    """Half-open ranges that most events lie in, with a second condition that almost none meets."""
+    made: Route = {"author": {"followers": [{"numeric": [">=", dice.randrange(1000)]}]}, "urgency": [dice.randrange(5)]}
+    made["metrics"] = {"likes": [{"numeric": [">", dice.randrange(990, 10**6)]}]}
+    if at % 10 == 0:
+        made["text"] = [{"wildcard": f"{word(dice)}*{word(dice)}"}]
+    return made
+
+
+def wildcards(dice: random.Random, at: int) -> Route:
+    """Nothing but wildcards on the text, which share a beginning that every text has."""
+    return {"text": [{"wildcard": f"*a*{word(dice)} {word(dice)}*{at}*"}]}
+
+
+def negations(dice: random.Random, at: int) -> Route:
+    """What is anything but something, and rare for another reason."""
+    made: Route = {"author": {"handle": [{"anything-but": {"prefix": word(dice)}}]}, "person": [{"exists": True}]}
+    made["labels"] = [{"equals-ignore-case": f"{word(dice)}{at}"}]
+    return made
+
+
+WORLDS: tuple[tuple[str, Callable[[random.Random, int], Route], int], ...] = (
+    ("usual plan", usual, 280),
+    ("usual plan, texts of 2,000", usual, 2_000),
+    ("one condition each", one_field, 280),
+    ("one condition each, texts of 2,000", one_field, 2_000),
+    ("all share a prefix", same_prefix, 280),
+    ("ranges that overlap", ranges, 280),
+    ("wildcards only", wildcards, 280),
+    ("wildcards only, texts of 2,000", wildcards, 2_000),
+    ("anything-but", negations, 280),
+)
+
+
+def decide(index: Index, events: Sequence[Mapping[str, object]]) -> float:
+    """Microseconds per decision: the median of rounds over all events, the first (which files lazily) left out."""
+    rounds = []
+    for turn in range(ROUNDS + 1):
+        began = time.perf_counter()
+        for one in events:
+            index.first(one)
+        if turn:
+            rounds.append((time.perf_counter() - began) / len(events) * 1e6)
+    return statistics.median(rounds)
+
+
+def differs(index: Index, patterns: Sequence[Pattern | None], events: Sequence[Mapping[str, object]]) -> int:
+    """Events for which the index does not say what trying each says."""
+    wrong = 0
+    for one in events:
+        slow = next(at for at, pattern in enumerate(patterns) if pattern is None or pattern.matches(one))
+        wrong += index.first(one) != slow
+    return wrong
+
+
+def main() -> int:
+    failed = False
+    print(f"{'world':36} {'10':>8} {'1,000':>8} {'10,000':>8}  {'ratio':>6}   hits (microseconds per decision)")
+    for name, write, length in WORLDS:
+        dice = random.Random(5)
+        events = [event(dice, length) for _ in range(EVENTS)]
+        times = []
+        for size in SIZES:
+            dice = random.Random(6)
+            patterns = [*(parse(write(dice, at)) for at in range(size - 1)), None]
+            index = Index(patterns)
+            gc.collect()
+            times.append(decide(index, events))
+            wrong = differs(index, patterns, events[:100])
+            failed |= wrong > 0
+        hits = sum(index.first(one) != SIZES[-1] - 1 for one in events)
+        ratio = times[-1] / times[0]
+        failed |= ratio > 2
+        shown = " ".join(f"{one:8.1f}" for one in times)
+        print(f"{name:36} {shown}  {ratio:6.2f}   {hits} of {EVENTS}{'   WRONG ANSWERS' if wrong else ''}")
+    cost()
+    return int(failed)
+
+
+def cost() -> None:
+    """What a plan of 10,000 routes costs a function that has just started."""
+    dice = random.Random(6)
+    plan = json.dumps([usual(dice, at) for at in range(9_999)])
+    began = time.perf_counter()
+    written = json.loads(plan)
+    read = time.perf_counter()
+    patterns = [*map(parse, written), None]
+    checked = time.perf_counter()
+    index = Index(patterns)
+    built = time.perf_counter()
+    index.first(event(dice))
+    first = time.perf_counter()
+    gc.collect()
+    tracemalloc.start()
+    patterns = [*map(parse, written), None]
+    size_patterns = tracemalloc.get_traced_memory()[0]
+    index = Index(patterns)
+    for _ in range(200):
+        index.first(event(dice))
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    print(
+        f"\n10,000 routes of the usual plan, {len(plan) / 1e6:.2f} MB of JSON: read {(read - began) * 1e3:.0f} ms, "
+        f"patterns {(checked - read) * 1e3:.0f} ms, index {(built - checked) * 1e3:.0f} ms, "
+        f"first decision {(first - built) * 1e3:.1f} ms\n"
+        f"memory: patterns {size_patterns / 1e6:.1f} MB, index {(size - size_patterns) / 1e6:.1f} MB"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
