@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from connectors.tool.cases import case, cases
+from connectors.tool.check import check
 from connectors.tool.connectors import connectors
 from connectors.tool.doctor import doctor
 from connectors.tool.parse import parse
@@ -22,5 +23,5 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for command in (up, run, send, parse, cases, case, doctor, redrive, reconcile, connectors):
+for command in (up, run, send, parse, cases, case, doctor, redrive, reconcile, connectors, check):
     app.command()(command)

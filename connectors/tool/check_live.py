@@ -1,0 +1,126 @@
+"""`hailback check --live`: a deployment, tried against the account without writing anything.
+
+The very code that carries out a deployment runs here, over the deployment's table read-only and with the caller's own
+permissions: what the machine itself is granted is taken from its stack's parameters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from connectors.core.plan_configure import Machine, configure
+from connectors.core.plan_ports import Begun, Change, Outcome, Pointer, ResourceRequest
+from connectors.tool.catalogues import grants, sources, systems
+from connectors.tool.cfn_paths import locate
+from connectors.tool.checking import Report, Spot, examine
+from connectors.tool.deployed import around_deployed, machine_parameters, read_only
+
+if TYPE_CHECKING:
+    from connectors.aws.config import ConfigStore
+    from connectors.core.plan import Plan, SourceConfig, SystemConfig
+    from connectors.tool.cfn_text import Text
+    from connectors.tool.cfn_values import Resource
+    from connectors.tool.deployment import Deployment
+
+_ORDER = ("Custom::Source", "Custom::System", "Custom::Plan")
+_SPLIT = re.compile(r"(?<=[.]) (?=[A-Z])")
+_LAST = 1 << 40
+
+
+class TrialStore:
+    """`core.plan_ports.Store` over another one that is only read: what is committed is remembered here."""
+
+    def __init__(self, store: ConfigStore) -> None:
+        self._store = store
+        self._pointers: dict[str, Pointer] = {}
+        self._configs: dict[tuple[str, str], SourceConfig | SystemConfig] = {}
+        self._plans: dict[str, Plan] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else is read; the client underneath refuses to write."""
+        return getattr(self._store, name)
+
+    def begin(self, request_id: str, resource: str) -> Begun:
+        del request_id, resource
+        return Begun(_LAST)
+
+    def settle(self, request_id: str, outcome: Outcome) -> Outcome:
+        del request_id
+        return outcome
+
+    def pointer(self, name: str) -> Pointer | None:
+        return self._pointers.get(name) or self._store.pointer(name)
+
+    def plan_pointer(self) -> Pointer | None:
+        return self._pointers.get("") or self._store.plan_pointer()
+
+    def stored_system(self, name: str, version: str) -> SystemConfig | None:
+        found: Any = self._configs.get((name, version))
+        return found or self._store.stored_system(name, version)
+
+    def knows(self, document: SourceConfig | SystemConfig | Plan) -> bool:
+        return self._store.knows(document)
+
+    def plan(self, version: str) -> Plan | None:
+        return self._plans.get(version) or self._store.plan(version)
+
+    def commit(self, change: Change) -> None:
+        for pointer in change.moves:
+            self._pointers["" if pointer.kind == "plan" else pointer.id] = pointer
+        if change.config is not None:
+            self._configs[change.config.id, change.config.hash] = change.config
+        if change.plan is not None:
+            self._plans[change.plan.version] = change.plan
+
+
+def examine_live(text: Text, deployment: Deployment, given: Mapping[str, str], name: str | None) -> Report:
+    """Look at a template as the account would deploy it. Raises DeploymentError."""
+    around = around_deployed(deployment, name or deployment.routes[0], given)
+    granted = machine_parameters(deployment)
+    report = examine(text, around, grants(granted))
+    if report.compiled is None:
+        return report
+    machine = _machine(deployment, granted)
+    stack = f"arn:aws:cloudformation:{around.region}:{around.account}:stack/{around.stack}/trial"
+    for one in sorted(report.compiled.resources, key=lambda one: _ORDER.index(one.kind) if one.kind in _ORDER else 9):
+        if one.kind not in _ORDER or any(spot.resource == one.name for spot in report.findings):
+            continue  # what is wrong with its text is said already
+        request = ResourceRequest("Create", one.kind, f"trial-{one.name}", stack, one.name, "", one.properties, {})
+        outcome = configure(request, machine)
+        report.findings += [_spot(one, said) for said in outcome.findings]
+        report.warnings += [_spot(one, said) for said in outcome.warnings]
+    report.findings.sort()
+    report.warnings.sort()
+    return report
+
+
+def _machine(deployment: Deployment, granted: Mapping[str, str]) -> Machine:
+    from connectors.aws.config import ConfigStore
+    from connectors.aws.config_checks import AwsLookups
+
+    sns = cache(lambda region: deployment.client("sns", region))
+    store: Any = TrialStore(ConfigStore(read_only(deployment.client("dynamodb")), deployment.outputs["TableName"]))
+    return Machine(
+        store=store,
+        lookups=AwsLookups(deployment.client("secretsmanager"), sns),
+        sources=sources(),
+        systems=systems(),
+        grants=grants(granted),
+        public_url="https://unknown.example",
+        salt="trial",
+    )
+
+
+def _spot(one: Resource, said: str) -> Spot:
+    """A finding came as one line: its path, then a sentence, then the remedy."""
+    path, _, words = said.partition(": ")
+    steps = locate(one.properties, path)
+    place = next(one.places[steps[:cut]] for cut in range(len(steps), -1, -1) if steps[:cut] in one.places)
+    sentence, *remedy = _SPLIT.split(words, maxsplit=1)
+    unsure = next((why for path, why in one.unknown.items() if path == steps), None)
+    spot = Spot(place.line, place.column, one.name, path, sentence, " ".join(remedy))
+    return replace(spot, when=f"a guess for {unsure}") if unsure else spot

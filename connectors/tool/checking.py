@@ -1,0 +1,342 @@
+"""What is wrong with an administrators' template, all of it at once, with lines: the same checks as a deployment's.
+
+Needs no AWS. A template is looked at as it would be deployed with its parameters' defaults, and again with each
+condition the other way round, so that a mistake in an optional resource is found too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from connectors.core.plan import Plan, Route, SourceConfig, SystemConfig
+from connectors.core.plan_grammar import Grants, check_plan, check_source, check_system, closest
+from connectors.core.plan_settings import Finding
+from connectors.tool.catalogues import sources, systems
+from connectors.tool.cfn_paths import locate, under
+from connectors.tool.cfn_text import Fields, Items, Leaf, Node, Place, Text
+from connectors.tool.cfn_values import OURS, Around, Path, Resource, Unknown, Values
+
+MOST_INLINE, MOST_IN_S3 = 51_200, 1_000_000
+"""Bytes of a template, sent along or in S3.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+_SCENARIOS = 16
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Spot:
+    """A finding, a warning, or something that is not known, with its place. `when` names the setting of parameters
+    under which it is so; '' is as the defaults have it."""
+
+    line: int
+    column: int
+    resource: str
+    path: str
+    sentence: str
+    remedy: str = ""
+    when: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.resource}.{self.path}" if self.path and self.resource else self.resource or self.path
+        when = f" (with {self.when})" if self.when else ""
+        return f"{where}: {self.sentence} {self.remedy}".rstrip() + when
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything about one template. `resources` counts ours by type; `compiled` is what the defaults come to."""
+
+    findings: list[Spot] = field(default_factory=list)
+    warnings: list[Spot] = field(default_factory=list)
+    unknown: list[Spot] = field(default_factory=list)
+    resources: dict[str, int] = field(default_factory=dict)
+    compiled: Compiled | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+@dataclass(slots=True)
+class Compiled:
+    """A template's own documents. `properties` are as they would be handed to the deployment, by logical name."""
+
+    around: Around
+    resources: list[Resource]
+    sources: dict[str, SourceConfig] = field(default_factory=dict)
+    systems: dict[str, SystemConfig] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    plan: str | None = None
+
+    def to_plan(self, elsewhere: Mapping[str, SystemConfig] | None = None) -> Plan:
+        """The plan as it would be compiled; a system of another stack that is not known stands in by its name."""
+        known = {**(elsewhere or {}), **self.systems}
+        for route in self.routes:
+            for name in route.systems:
+                known.setdefault(name, SystemConfig.of(name, "unknown", "hailback/unknown", {}))
+        return Plan.of(self.routes, known)
+
+
+def examine(text: Text, around: Around, grants: Grants) -> Report:
+    """Look at a template under its defaults and with each condition the other way round."""
+    report = Report()
+    report.findings += [
+        Spot(slip.place.line, slip.place.column, "", "", slip.sentence, slip.remedy) for slip in text.slips
+    ]
+    seen: set[tuple[object, ...]] = set()
+    for when, setting in _settings(text, around):
+        found = _Once(text, setting, grants)
+        compiled = found.run()
+        if not when:
+            report.compiled = compiled
+            report.resources = dict(Counter(one.kind for one in compiled.resources))
+            report.unknown = sorted(set(found.unknown))
+        for kept, more in ((report.findings, found.findings), (report.warnings, found.warnings)):
+            for spot in more:
+                key = (spot.line, spot.resource, spot.path, spot.sentence)
+                if key not in seen:
+                    seen.add(key)
+                    kept.append(replace(spot, when=when))
+    report.warnings += _size(text)
+    report.findings.sort()
+    report.warnings.sort()
+    return report
+
+
+def compile_file(text: Text, around: Around, grants: Grants) -> tuple[Compiled, list[Spot]]:
+    """What a template comes to as it stands, and what is wrong with it so."""
+    found = _Once(text, around, grants)
+    return found.run(), sorted(found.findings)
+
+
+def _settings(text: Text, around: Around) -> Iterator[tuple[str, Around]]:
+    """The parameters as given; then for each comparison of one that was left open, the other outcome."""
+    yield "", around
+    values = Values(text, around)
+    compared = list(_compared(text.root.values.get("Conditions")))
+    plain = {name for name, _ in compared}
+    for name, literal in list(dict.fromkeys(compared))[:_SCENARIOS]:
+        if name in around.given or name not in text.section("Parameters"):
+            continue
+        default = _default(text, name)
+        if default == literal or (literal == "" and default is None):
+            empty = {one for one in text.section("Parameters") if _default(text, one) == "" and one not in plain}
+            yield f"{name} given", replace(values.around, unset=frozenset({name, *empty} - set(around.given)))
+        else:
+            yield f"{name}={literal or repr('')}", replace(values.around, given={**around.given, name: literal})
+
+
+def _compared(node: Node | None) -> Iterator[tuple[str, str]]:
+    if isinstance(node, Fields):
+        pair = node.values.get("Fn::Equals")
+        if isinstance(pair, Items) and len(pair.values) == 2:
+            for one, other in (pair.values, pair.values[::-1]):
+                name = one.values.get("Ref") if isinstance(one, Fields) else None
+                if isinstance(name, Leaf) and isinstance(other, Leaf):
+                    yield name.text or "", other.text or ""
+        for inner in node.values.values():
+            yield from _compared(inner)
+    elif isinstance(node, Items):
+        for inner in node.values:
+            yield from _compared(inner)
+
+
+def _default(text: Text, name: str) -> str | None:
+    node = text.section("Parameters").get(name)
+    found = node.values.get("Default") if isinstance(node, Fields) else None
+    return found.text if isinstance(found, Leaf) else None
+
+
+def _size(text: Text) -> list[Spot]:
+    if text.size <= MOST_INLINE:
+        return []
+    limit = f"the template is {text.size} bytes, over CloudFormation's {MOST_INLINE} for one that is sent along."
+    remedy = "Deploy it with --s3-bucket." if text.size <= MOST_IN_S3 else "Even from S3 it takes 1,000,000 at most."
+    return [Spot(1, 1, "", "", limit, remedy)]
+
+
+class _Once:
+    """One look, under one setting of the parameters."""
+
+    def __init__(self, text: Text, around: Around, grants: Grants) -> None:
+        self._text, self._around, self._grants = text, around, grants
+        self._values = Values(text, around)
+        self.findings: list[Spot] = []
+        self.warnings: list[Spot] = []
+        self.unknown: list[Spot] = []
+
+    def run(self) -> Compiled:
+        found = list(self._values.resources())
+        compiled = Compiled(self._around, found)
+        for one in found:
+            self._envelope(one)
+            for problem in one.problems:
+                spot = Spot(problem.place.line, problem.place.column, one.name, _shown(problem.path), problem.sentence)
+                self.findings.append(replace(spot, remedy=problem.remedy))
+            for path, why in one.unknown.items():
+                place = one.places.get(path, one.place)
+                sentence = f"waits for {why}; only its shape was checked."
+                self.unknown.append(Spot(place.line, place.column, one.name, _shown(path), sentence))
+            self._one(one, compiled)
+        self._across(found)
+        return compiled
+
+    def _one(self, one: Resource, compiled: Compiled) -> None:
+        identity = f"{self._around.stack}/{one.name}"
+        match one.kind:
+            case "Custom::Source":
+                source, findings = check_source(identity, one.properties, sources(), self._grants)
+                compiled.sources |= {identity: source} if source else {}
+            case "Custom::System":
+                system, findings = check_system(identity, one.properties, systems(), self._grants)
+                compiled.systems |= {identity: system} if system else {}
+            case "Custom::Plan":
+                compiled.plan = one.name
+                routes, findings = check_plan(one.properties, self._grants)
+                compiled.routes = routes or ()
+            case _:
+                return
+        self.findings += [spot for finding in findings if (spot := self._spot(one, finding)) is not None]
+
+    def _spot(self, one: Resource, finding: Finding) -> Spot | None:
+        """Where a finding stands; None where it is about a value that is not known."""
+        path = locate(one.properties, finding.path)
+        if any(under(path, unknown) for unknown in one.unknown):
+            return None
+        place = next(one.places[path[:cut]] for cut in range(len(path), -1, -1) if path[:cut] in one.places)
+        sentence = finding.sentence
+        if (written := one.written.get(path)) is not None and "arrived as" not in sentence:
+            sentence = f"{sentence.removesuffix('.')} (written as {written})."
+        return Spot(place.line, place.column, one.name, finding.path, sentence, finding.remedy)
+
+    def _envelope(self, one: Resource) -> None:
+        at = one.places[()]
+        if one.kind not in OURS:
+            near = closest(one.kind, OURS)
+            if near is not None:
+                self._note(one, "Type", f"{one.kind} is not a type of Hailback's.", f"Did you mean {near}?", one.place)
+            return
+        if "ServiceToken" not in one.properties:
+            self._note(one, "ServiceToken", "is missing.", "Write !Ref Configure, the ARN of configure_stack.", at)
+        timeout = one.properties.get("ServiceTimeout")
+        place = one.places.get(("ServiceTimeout",), at)
+        if timeout is None:
+            sentence = "is missing, so that CloudFormation waits for an hour where nobody answers."
+            self.warnings.append(Spot(at.line, at.column, one.name, "ServiceTimeout", sentence, "Write 120."))
+        elif ("ServiceTimeout",) not in one.unknown and not _is_timeout(timeout):
+            self._note(one, "ServiceTimeout", "is no whole number from 1 to 3600.", "Write 120.", place)
+
+    def _note(self, one: Resource, path: str, sentence: str, remedy: str, place: Place) -> None:
+        self.findings.append(Spot(place.line, place.column, one.name, path, sentence, remedy))
+
+    # ---- across resources
+
+    def _across(self, found: Sequence[Resource]) -> None:
+        plans = [one for one in found if one.kind == "Custom::Plan"]
+        named: set[str] = set()
+        for plan in plans:
+            routes = plan.properties.get("Routes")
+            for index, route in enumerate(routes if isinstance(routes, list) else []):
+                named |= self._route(plan, index, route)
+            self._catch_all(plan, routes)
+        base = [plan for plan in plans if "Priority" not in plan.properties]
+        for extra in base[1:]:
+            sentence = f"{base[0].name} is a plan without Priority already; one plan owns the catch-all."
+            self._note(extra, "", sentence, "Put all routes into one plan.", extra.place)
+        for one in found:
+            if plans and one.kind == "Custom::System" and f"{self._around.stack}/{one.name}" not in named:
+                sentence = "no route of this file names this system."
+                spot = Spot(one.place.line, one.place.column, one.name, "", sentence, "Name it in Case, or remove it.")
+                self.warnings.append(spot)
+
+    def _route(self, plan: Resource, index: int, route: object) -> set[str]:
+        """The systems that a route names; a finding for each that is none."""
+        named: set[str] = set()
+        for key in ("Case", "Lead", "Task"):
+            given = route.get(key) if isinstance(route, dict) else None
+            for number, name in enumerate(given if isinstance(given, list) else [given]):
+                if not isinstance(name, str) or isinstance(name, Unknown):
+                    continue
+                named.add(name)
+                path: Path = ("Routes", index, key, number) if isinstance(given, list) else ("Routes", index, key)
+                self._system(plan, name, path)
+        return named
+
+    def _system(self, plan: Resource, name: str, path: Path) -> None:
+        stack, slash, logical = name.partition("/")
+        place = plan.places.get(path, plan.place)
+        if not slash:
+            return
+        if stack != self._around.stack:
+            sentence = f"waits for {name}, which is in another stack."
+            self.unknown.append(Spot(place.line, place.column, plan.name, _shown(path), sentence))
+            return
+        kind = self._values.kind(logical)
+        if kind is None:
+            known = [one.name for one in self._values.resources("Custom::System")]
+            near = closest(logical, known)
+            remedy = f"Did you mean !Ref {near}?" if near else "Write !Ref and the name of a Custom::System."
+            self._note(plan, _shown(path), f"system '{name[:80]}' is not in this file.", remedy, place)
+        elif kind != "Custom::System":
+            self._note(plan, _shown(path), f"'{name[:80]}' is a {kind}.", "Name a Custom::System.", place)
+
+    def _catch_all(self, plan: Resource, routes: object) -> None:
+        """That the last route takes everything, where the grammar has not said so itself."""
+        last = routes[-1] if isinstance(routes, list) and routes else None
+        if not isinstance(last, dict) or "When" not in last or "Priority" in plan.properties:
+            return
+        if any(spot.resource == plan.name and "catch-all" in spot.sentence + spot.remedy for spot in self.findings):
+            return
+        place = plan.places.get(("Routes", len(routes) - 1), plan.place) if isinstance(routes, list) else plan.place
+        sentence = "is the last route and has a When, so some mentions would be taken by none."
+        self._note(plan, f"Routes[{len(routes) - 1}]", sentence, "Add a catch-all: a last route without When.", place)  # type: ignore[arg-type]
+
+
+def offline(compiled: Compiled) -> list[str]:
+    """What no look at the file can tell."""
+    pushed = sources().pushes
+    said = [
+        f"that the secret {config.secret}/{part} exists ({name.rpartition('/')[2]})"
+        for name, config in compiled.sources.items()
+        for part in (["verification"] if pushed(config.connector) else [])
+        + (["credentials"] if config.poll is not None and sources().asks_as_somebody(config.connector) else [])
+    ]
+    said += [
+        f"that the secret {config.secret}/credentials exists ({name.rpartition('/')[2]})"
+        for name, config in compiled.systems.items()
+    ]
+    topics = dict.fromkeys(topic for route in compiled.routes for topic in route.topics)
+    said += [f"that somebody is subscribed to {topic}" for topic in topics]
+    return [*said, "that what a secret holds lets us in; hailback doctor tells once it is deployed"]
+
+
+def _is_timeout(value: object) -> bool:
+    return isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= 3600
+
+
+def _shown(path: Path) -> str:
+    """`("Routes", 0, "Case")` → `Routes[0].Case`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+Json = dict[str, Any]
+
+
+def as_json(report: Report, live: bool = False) -> Json:
+    """The report as `--json` prints it."""
+    from dataclasses import asdict
+
+    compiled = report.compiled
+    return {
+        "ok": report.ok,
+        "findings": [asdict(one) for one in report.findings],
+        "warnings": [asdict(one) for one in report.warnings],
+        "unknown": [asdict(one) for one in report.unknown],
+        "not_looked_at": offline(compiled) if compiled and not live else [],
+        "resources": report.resources,
+    }

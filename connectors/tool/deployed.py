@@ -1,0 +1,73 @@
+"""What a deployed stack says of itself that a template needs: its parameters, its topics' ARNs, where it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from connectors.tool.cfn_values import Around
+from connectors.tool.deployment import DeploymentError
+
+if TYPE_CHECKING:
+    from connectors.tool.deployment import Deployment
+
+_READS = ("get_", "query", "batch_get_item", "describe_", "list_")
+_HIDDEN = "****"
+
+
+class ReadOnlyError(RuntimeError):
+    """Something was about to be written where nothing may be: a defect of ours."""
+
+
+class _ReadOnly:
+    """A boto3 client that only reads, whatever its credentials allow."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith(_READS) or name in {"meta", "exceptions"}:
+            return getattr(self._client, name)
+        raise ReadOnlyError(f"{name} writes")
+
+
+def read_only(client: Any) -> Any:
+    """The client without all that writes. Raises ReadOnlyError when it is tried."""
+    return _ReadOnly(client)
+
+
+def machine_parameters(deployment: Deployment) -> dict[str, str]:
+    """What Hailback's own stack was deployed with."""
+    return _parameters(deployment, deployment.name)
+
+
+def around_deployed(deployment: Deployment, stack: str, given: Mapping[str, str]) -> Around:
+    """What a file is deployed into as `stack`: its parameters stay as they are unless given, as in an update."""
+    arn = deployment.stack.id.split(":")
+    region, account = (arn[3], arn[4]) if len(arn) > 5 else ("eu-central-1", "123456789012")
+    try:
+        before = _parameters(deployment, stack)
+        physical = {
+            row["LogicalResourceId"]: row["PhysicalResourceId"]
+            for row in deployment.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+            if row.get("PhysicalResourceId") and row["ResourceStatus"] != "DELETE_COMPLETE"
+        }
+    except DeploymentError:
+        before, physical = {}, {}
+    return Around(stack, region, account, {**before, **given}, physical)
+
+
+def _parameters(deployment: Deployment, stack: str) -> dict[str, str]:
+    from botocore.exceptions import ClientError
+
+    try:
+        found = deployment.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            raise DeploymentError(f"there is no stack {stack} here") from error
+        raise
+    return {
+        one["ParameterKey"]: one["ParameterValue"]
+        for one in found.get("Parameters", [])
+        if one.get("ParameterValue") not in (None, _HIDDEN)
+    }
