@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 from connectors.core.pattern import Branch, Key, Miss, Pattern, View
@@ -31,7 +32,7 @@ from connectors.core.pattern_operators import (
     key,
 )
 
-FEW = 8
+FEW = 12
 """Up to this many candidates are tried one by one."""
 
 Slot = tuple[str, Any]
@@ -106,27 +107,15 @@ class _Node:
     """Alternatives, each filed under one of its fields; `_loose` has those without a field left to file under."""
 
     def __init__(self, entries: Iterable[_Entry]) -> None:
-        entries = list(entries)
         self._fields: dict[str, _Field] = {}
         self._loose: list[_Entry] = []
-        counts: Counter[tuple[str, Slot]] = Counter()
-        slots: dict[int, list[list[Slot]]] = {}
-        for entry in entries:
-            for one in entry.left:
-                choices_of = slots.get(id(one))
-                if choices_of is None:
-                    choices_of = slots[id(one)] = [_slots(check) for check in one.tests]
-                for choices in choices_of:
-                    counts.update((one.path, slot) for slot in choices)
-                    counts[one.path, ("paths", None)] += 1
-        for entry in entries:
-            if not entry.left:
+        for entry, filed, slots in _choose(list(entries)):
+            if filed is None:
                 self._loose.append(entry)
                 continue
-            filed = min(entry.left, key=lambda one: _cost(one.path, slots[id(one)], counts))
             field = self._fields.setdefault(filed.path, _Field(filed.path))
-            for choices in slots[id(filed)]:
-                field.file(min(choices, key=lambda slot: _slot_cost(filed.path, slot, counts)), entry)
+            for slot in slots:
+                field.file(slot, entry)
 
     def first(self, view: View, best: int) -> int:
         if self._loose:
@@ -175,23 +164,82 @@ def _slots(check: Check) -> list[Slot]:
     return [("absent" if isinstance(check, Absent) else "any", None)]
 
 
-def _slot_cost(path: str, slot: Slot, counts: Counter[tuple[str, Slot]]) -> float:
-    """About how many candidates an event brings in that has what the slot asks for."""
+_Counts = Counter[tuple[str, Slot]]
+_Choice = tuple[_Entry, Key | None, list[Slot]]
+_WEIGHTS = (20.0, 20.0, 8.0, 3.0, 1.6, 1.4, 1.3, 1.2, 1.2, 1.2, 1.2)
+"""By the length of a text: the shorter, the more values have it, and the more it costs to look for it."""
+_BROAD = frozenset(("any", "absent", "range", "piece"))
+"""Kinds of which a value has many at once."""
+
+
+def _choose(entries: list[_Entry]) -> list[_Choice]:
+    """For each alternative the field that brings the fewest candidates along, and the places there.
+
+    What is left for a broad kind is looked at once more: beside a rare wildcard even a common source is a good place
+    to file, if few of those that are filed there would have come by wildcards."""
+    places: dict[int, list[list[Slot]]] = {}
+    counts: _Counts = Counter()
+    for entry in entries:
+        for one in entry.left:
+            choices_of = places.get(id(one))
+            if choices_of is None:
+                choices_of = places[id(one)] = [_slots(check) for check in one.tests]
+            for choices in choices_of:
+                counts[one.path, ("all", None)] += 1
+                for slot in choices:
+                    counts[one.path, slot] += 1
+                    if slot[0] == "piece":
+                        counts[one.path, ("pieces", None)] += 1
+    chosen = [_cheapest(entry, entry.left, places, counts) for entry in entries]
+    broad = [at for at, (_, _, slots) in enumerate(chosen) if any(kind in _BROAD for kind, _ in slots)]
+    among: _Counts = Counter()
+    for at in broad:
+        among.update((one.path, slot) for one in chosen[at][0].left for slots in places[id(one)] for slot in slots)
+    for at in broad:
+        entry, filed, slots = chosen[at]
+        others = [one for one in entry.left if not any(_broad(choices) for choices in places[id(one)])]
+        other = _cheapest(entry, others, places, among)
+        if filed and other[1] and _cost(other[1].path, other[2], among) < _cost(filed.path, slots, counts):
+            chosen[at] = other
+    return chosen
+
+
+def _broad(choices: list[Slot]) -> bool:
+    return all(kind in _BROAD for kind, _ in choices)
+
+
+def _cheapest(entry: _Entry, keys: Iterable[Key], places: dict[int, list[list[Slot]]], counts: _Counts) -> _Choice:
+    least: float = inf
+    choice: _Choice = (entry, None, [])
+    for one in keys:
+        path = one.path
+        slots = [
+            choices[0] if len(choices) == 1 else min(choices, key=lambda slot: _slot_cost(path, slot, counts))
+            for choices in places[id(one)]
+        ]
+        cost = _cost(path, slots, counts)
+        if cost < least:
+            least, choice = cost, (entry, one, slots)
+    return choice
+
+
+def _cost(path: str, slots: list[Slot], counts: _Counts) -> float:
+    return sum(_slot_cost(path, slot, counts) for slot in slots)
+
+
+def _slot_cost(path: str, slot: Slot, counts: _Counts) -> float:
+    """About how many candidates an event brings along that has what the slot asks for."""
     kind, wanted = slot
     if kind == "range":
         # Ranges overlap: of all on this field, about so many are found at once.
-        return counts[path, ("paths", None)] * (0.5 if None in wanted else 0.2)
+        return counts[path, ("all", None)] * (0.5 if None in wanted else 0.2)
     if kind in {"any", "absent"}:
-        return float(counts[path, ("paths", None)])
-    weight = 1.0
-    if isinstance(wanted, str) and kind not in {"=", "~"}:
-        # Short texts are found in much, and what is found anywhere has to be looked at once more.
-        weight = (20.0, 20.0, 8.0, 3.0)[len(wanted)] if len(wanted) < 4 else 1.0 + (kind == "piece")
-    return counts[path, slot] * weight
-
-
-def _cost(path: str, tests: list[list[Slot]], counts: Counter[tuple[str, Slot]]) -> float:
-    return sum(min(_slot_cost(path, slot, counts) for slot in choices) for choices in tests)
+        return float(counts[path, ("all", None)])
+    if kind in {"=", "~", "cidr"}:
+        return float(counts[path, slot])
+    # Short texts are found in much; and a text contains many pieces at once, each of which is looked for again.
+    weight = _WEIGHTS[len(wanted)] if len(wanted) < len(_WEIGHTS) else 1.0
+    return counts[path, slot] * weight + (0.05 * counts[path, ("pieces", None)] if kind == "piece" else 0.0)
 
 
 class _Field:

@@ -61,11 +61,17 @@ def caseless(text: str) -> re.Pattern[str]:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equals:
     """Exactly this value, character by character; numbers by their value."""
 
     value: Leaf
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Equals) and key(self.value) == key(other.value)
+
+    def __hash__(self) -> int:
+        return hash(key(self.value))
 
     def fits(self, value: Leaf) -> bool:
         return key(value) == key(self.value)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from difflib import get_close_matches
 from ipaddress import ip_network
 from math import isfinite
@@ -247,10 +246,16 @@ class _Parser:
         return value
 
     def _cidr(self, text: str, where: str) -> Cidr:
-        with suppress(ValueError):
-            if "/" in text and "%" not in text and text.rpartition("/")[2].isdecimal():
-                return Cidr(ip_network(text, strict=False))
-        self._wrong(where, f"{show(text)} is not a range of IP addresses.", "Write 10.0.0.0/24 or 2001:db8::/32.")
+        try:
+            if "%" in text or not text.rpartition("/")[2].isdecimal() or "/" not in text:
+                network = None
+            else:
+                network = ip_network(text, strict=False)
+        except ValueError:
+            network = None
+        if network is None:
+            self._wrong(where, f"{show(text)} is not a range of IP addresses.", "Write 10.0.0.0/24 or 2001:db8::/32.")
+        return Cidr(network)
 
     def _wildcard(self, text: str, where: str) -> Wildcard | Equals:
         pieces, escaped, starred = [""], False, False

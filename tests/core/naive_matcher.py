@@ -63,9 +63,7 @@ def fits_all(fields: list[tuple[str, list[Any]]], found: list[tuple[str, Any, di
     here = [(value, at) for name, value, at in found if name == path and agree(at, place)]
     if not here and any(one == {"exists": False} for one in wanted):
         return fits_all(rest, found, place)
-    return any(
-        fits_all(rest, found, {**place, **at}) for value, at in here if any(fits(one, value) for one in wanted)
-    )
+    return any(fits_all(rest, found, {**place, **at}) for value, at in here if any(fits(one, value) for one in wanted))
 
 
 def agree(one: dict[int, int], other: dict[int, int]) -> bool:

@@ -6,10 +6,56 @@ import random
 from typing import Any
 
 NAMES = ("a", "b", "c", "d-e", "k.l", "ü")
-TEXTS = ("", "a", "A", "ab", "aB", "abc", "ABC", "b", "bab", "abab", "a*b", "a\\b", "é", "É", "straße", "STRASSE", "ſ", "K")
-TEXTS = (*TEXTS, "5", "5.0", "true", "null", "10.0.0.1", "Ɱx", "日本", "😀a", "a b\n", 'q"uote', "İ", "ς", "Σ", "x" * 9, "ﬁ")
+TEXTS = (
+    "",
+    "a",
+    "A",
+    "ab",
+    "aB",
+    "abc",
+    "ABC",
+    "b",
+    "bab",
+    "abab",
+    "a*b",
+    "a\\b",
+    "é",
+    "É",
+    "straße",
+    "STRASSE",
+    "ſ",
+    "K",
+)
+TEXTS = (
+    *TEXTS,
+    "5",
+    "5.0",
+    "true",
+    "null",
+    "10.0.0.1",
+    "Ɱx",
+    "日本",
+    "😀a",
+    "a b\n",
+    'q"uote',
+    "İ",
+    "ς",
+    "Σ",
+    "x" * 9,
+    "ﬁ",
+)
 NUMBERS = (0, 1, -1, 5, 5.0, 5.5, 4.999999, 5.000001, -2.5, 100, 1e3, 2_147_483_648, 4.9e9, -5e9, 5e9, 0.1, 0.3)
-ADDRESSES = ("10.0.0.1", "10.0.0.255", "10.0.1.0", "11.0.0.1", "2001:db8::1", "2001:db9::1", "::1", "10.0.0", "fe80::1%e")
+ADDRESSES = (
+    "10.0.0.1",
+    "10.0.0.255",
+    "10.0.1.0",
+    "11.0.0.1",
+    "2001:db8::1",
+    "2001:db9::1",
+    "::1",
+    "10.0.0",
+    "fe80::1%e",
+)
 CIDRS = ("10.0.0.0/24", "10.0.0.0/8", "10.0.0.1/32", "2001:db8::/32", "0.0.0.0/0", "::/0", "10.0.0.128/25")
 
 
@@ -67,7 +113,9 @@ class Generator:
 
     def _wildcard(self) -> str:
         dice = self._dice
-        pieces = [dice.choice(TEXTS).replace("\\", "\\\\").replace("*", "\\*") for _ in range(dice.choice((1, 2, 2, 3, 4)))]
+        pieces = [
+            dice.choice(TEXTS).replace("\\", "\\\\").replace("*", "\\*") for _ in range(dice.choice((1, 2, 2, 3, 4)))
+        ]
         return "*".join([pieces[0], *(piece or "b" for piece in pieces[1:-1]), *pieces[1:][-1:]])
 
     def _numeric(self) -> list[Any]:
