@@ -28,6 +28,8 @@ from connectors.core.plan_grammar import Catalogue, Grants
 from connectors.core.plan_ports import Outcome, ResourceRequest
 
 logger = Logger(service="configure_stack")
+LOGGED = 100
+"""Findings in one line of the log."""
 
 
 def handler(event: dict[str, Any], context: Any) -> None:
@@ -39,17 +41,21 @@ def handler(event: dict[str, Any], context: Any) -> None:
     request = read_request(event)
     where = f"log stream {context.log_stream_name} of {context.log_group_name}"
     outcome = _carry_out(request, where)
-    logger.info(
-        "answered",
-        extra={
-            "resource": request.resource,
-            "action": request.action,
-            "ok": outcome.ok,
-            "findings": outcome.findings,
-            "warnings": outcome.warnings,
-        },
-    )
-    send(urllib3.PoolManager(), url, answer(request, outcome, f"see {where}."))
+    _log(request, outcome)
+    rest = f"see `hailback plans findings {request.resource}`, or {where}."
+    send(urllib3.PoolManager(), url, answer(request, outcome, rest))
+
+
+def _log(request: ResourceRequest, outcome: Outcome) -> None:
+    """All findings, in lines that CloudWatch takes: at most 256 KB each."""
+    about = {"resource": request.resource, "action": request.action, "request": request.request_id}
+    first = {"findings": outcome.findings[:LOGGED], "warnings": outcome.warnings[:LOGGED]}
+    logger.info("answered", extra={**about, "ok": outcome.ok, **first})
+    longest = max(len(outcome.findings), len(outcome.warnings))
+    for start in range(LOGGED, longest, LOGGED):
+        part = slice(start, start + LOGGED)
+        more = {"findings": outcome.findings[part], "warnings": outcome.warnings[part]}
+        logger.info("more findings", extra={**about, "from": start, **more})
 
 
 def _carry_out(request: ResourceRequest, where: str) -> Outcome:
@@ -95,7 +101,9 @@ def _machine() -> Machine:
 
     return Machine(
         store=ConfigStore(boto3.client("dynamodb", config=quick), os.environ["TABLE_NAME"]),
-        lookups=AwsLookups(boto3.client("secretsmanager", config=quick), sns),
+        lookups=AwsLookups(
+            boto3.client("secretsmanager", config=quick), sns, s3=cache(lambda: boto3.client("s3", config=quick))
+        ),
         sources=Catalogue(
             tuple(connectors.SOURCES),
             lambda name: connectors.source(name).settings_model,
@@ -112,4 +120,5 @@ def _machine() -> Machine:
         grants=Grants(os.environ["SECRETS_PREFIX"], os.environ["TOPICS_PREFIX"], _refused_host),
         public_url=os.environ["PUBLIC_URL"].rstrip("/"),
         salt=os.environ["WEBHOOK_SALT"],
+        definitions=os.environ.get("DEFINITIONS_BUCKET", ""),
     )

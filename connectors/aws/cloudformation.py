@@ -17,7 +17,7 @@ from connectors.core.plan_ports import Outcome, ResourceRequest
 
 LARGEST_ANSWER = 4096
 SHOWN = 5
-"""Findings that an answer spells out; the log has them all."""
+"""Findings that an answer spells out; all of them are kept (`plan_log`), and in the log."""
 _TRIES = 5
 
 

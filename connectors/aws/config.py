@@ -3,9 +3,13 @@
     CONFIG#<stack>/<name> / VERSION#<hash>   a source or a system, for ever
     CONFIG#<stack>/<name> / ACTIVE           the version in force, or a tombstone
     CONFIG#<stack>/<name> / ORDER            how many requests there were for this resource
-    PLAN#<version>        / CHUNK#0000…      a compiled plan, for ever
+    CONFIG#<stack>/<name> / SAID#<hash>      which version of a part a text with a definition came to
+    PART#<stack>/<name>#<hash> / CHUNK#0000… what one Custom::Plan says, for ever
+    PLAN#<version>        / CHUNK#0000…      the compiled plan of all parts, for ever
     PLAN#ACTIVE           / POINTER          the plan in force, or a tombstone
     REQUEST#<id>          / REQUEST          a request of CloudFormation and its outcome, for a week
+
+`plan_log` has the history and what was refused.
 
 `configure_stack` reads consistently and past the cache; the other functions read pointers that are at most `ttl`
 seconds old. The table's name is given, never read from the environment.
@@ -15,29 +19,34 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from connectors.aws.blobs import expand, squeeze
 from connectors.aws.cursors import begin_action
 from connectors.aws.health import register_action
+from connectors.aws.plan_log import PlanLog, activation_action, expiry, settled
 from connectors.aws.table import SCHEMA, Item, Table, pack
 from connectors.core.errors import ConflictError
 from connectors.core.plan import Plan, SourceConfig, SystemConfig, canonical
-from connectors.core.plan_ports import Begun, Change, Outcome, Pointer
+from connectors.core.plan_merge import PlanPart
+from connectors.core.plan_ports import Begun, Change, Interval, Outcome, Pointer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 CHUNK = 300_000
-"""Bytes of a plan in one item; DynamoDB takes 400 KB with the names of the attributes."""
-REQUEST_LIFE = 7 * 24 * 3600
-"""Seconds for which the outcome of a request is kept."""
+"""Bytes of a packed plan in one item; DynamoDB takes 400 KB with the names of the attributes."""
+MOST_KEPT = 8
+"""Plans, and as many parts, that are kept in memory: a large one takes some 20 MB there."""
 PLAN = "PLAN#ACTIVE"
 
 _Config = TypeVar("_Config", SourceConfig, SystemConfig)
+_Document = TypeVar("_Document", Plan, PlanPart)
 
 
 class ConfigStore:
@@ -55,7 +64,10 @@ class ConfigStore:
         self._ttl = ttl
         self._clock = clock
         self._pointers: dict[str, tuple[float, Pointer]] = {}
-        self._documents: dict[tuple[str, str], SourceConfig | SystemConfig | Plan] = {}
+        self._documents: dict[tuple[str, str], SourceConfig | SystemConfig] = {}
+        self._plans: dict[str, Plan] = {}
+        self._parts: dict[str, PlanPart] = {}
+        self.log = PlanLog(self._table)
 
     def source(self, name: str, with_deleted: bool = False) -> SourceConfig | None:
         """The source by id (`stack/logicalId`); None for what never existed or, unless asked for, was deleted."""
@@ -70,37 +82,52 @@ class ConfigStore:
         pointer = self._cached(PLAN, self.plan_pointer)
         return self.plan(pointer.version) if pointer and pointer.live else None
 
+    def shadows(self) -> Mapping[str, tuple[Interval, ...]]:
+        """When effects were off, or since when they are, by the key of a part; '' for everything."""
+        pointer = self._cached(PLAN, self.plan_pointer)
+        return pointer.shadows if pointer else {}
+
     def plan(self, version: str) -> Plan | None:
         """A compiled plan by its version, in force or not. Raises ValueError where its chunks do not fit together."""
-        key = (f"PLAN#{version}", "")
-        known = self._documents.get(key)
-        if isinstance(known, Plan):
+        if (known := self._plans.get(version)) is not None:
             return known
-        chunks = list(self._table.query(key[0], "CHUNK#"))
-        if not chunks or len(chunks) < chunks[0]["chunks"]:
-            return None  # never written, or still being written
-        plan = Plan.model_validate_json("".join(chunk["body"] for chunk in chunks))
+        text = self._text(f"PLAN#{version}")
+        if text is None:
+            return None
+        plan = Plan.model_validate_json(text)
         if plan.version != version:
             raise ValueError(f"PLAN#{version} holds plan {plan.version}")
-        self._documents[key] = plan
-        return plan
+        return _remembered(self._plans, version, plan)
+
+    def part(self, name: str, version: str) -> PlanPart | None:
+        """What one `Custom::Plan` said in that version."""
+        key = _part_key(name, version)
+        if (known := self._parts.get(key)) is not None:
+            return known
+        text = self._text(key)
+        return None if text is None else _remembered(self._parts, key, PlanPart.model_validate_json(text))
+
+    def part_said(self, name: str, said: str) -> str | None:
+        """The version of a part that this text came to when it was accepted."""
+        item = self._table.get(f"CONFIG#{name}", f"SAID#{said}")
+        return item["version"] if item else None
 
     def pointer(self, name: str) -> Pointer | None:
-        """The pointer of a source or system, read now."""
+        """The pointer of a source, a system or a part, read now."""
         return _pointer(self._table.get(f"CONFIG#{name}", "ACTIVE"))
 
     def plan_pointer(self) -> Pointer | None:
-        """The pointer of the plan, read now."""
+        """The pointer of the compiled plan, read now."""
         return _pointer(self._table.get(PLAN, "POINTER"))
 
     def stored_system(self, name: str, version: str) -> SystemConfig | None:
         """An immutable version of a system."""
         return self._stored(name, version, SystemConfig)
 
-    def knows(self, document: SourceConfig | SystemConfig | Plan) -> bool:
+    def knows(self, document: SourceConfig | SystemConfig | PlanPart) -> bool:
         """Whether this very version was written before."""
-        if isinstance(document, Plan):
-            return self.plan(document.version) is not None
+        if isinstance(document, PlanPart):
+            return self.part(document.id, document.hash) is not None
         return self._table.get(f"CONFIG#{document.id}", f"VERSION#{document.hash}") is not None
 
     def begin(self, request_id: str, resource: str) -> Begun:
@@ -113,7 +140,7 @@ class ConfigStore:
             return Begun(seen.get("ticket", 0), _outcome(seen))
         order = self._table.get(f"CONFIG#{resource}", "ORDER")
         last = order["ticket"] if order else 0
-        noted = {"resource": resource, "ticket": last + 1, "expires_at": _expiry()}
+        noted = {"resource": resource, "ticket": last + 1, "expires_at": expiry()}
         self._table.transact(
             [
                 self._table.put_action(
@@ -127,20 +154,22 @@ class ConfigStore:
         return Begun(last + 1)
 
     def settle(self, request_id: str, outcome: Outcome) -> Outcome:
-        """Keep the outcome of a request that changed nothing; the kept one where there already is one."""
+        """Keep the outcome of a request that changed nothing, and what was found; the kept one where there already is
+        one."""
         pk, sk = _request(request_id).values()
         try:
             self._table.update(
                 pk,
                 sk,
                 f"{_SETTLE}, #schema = :schema",
-                {**_settled(outcome), ":schema": SCHEMA},
+                {**settled(outcome), ":schema": SCHEMA},
                 "attribute_not_exists(outcome)",
                 {"#schema": "schema"},
             )
         except ConflictError:
             seen = self._table.get(pk, sk)
             return (_outcome(seen) if seen else None) or outcome
+        self.log.keep(request_id, outcome)
         return outcome
 
     def commit(self, change: Change) -> None:
@@ -150,14 +179,17 @@ class ConfigStore:
             body = {"kind": change.moves[0].kind, "body": canonical(config.model_dump(mode="json"))}
             self._put_once({"pk": f"CONFIG#{config.id}", "sk": f"VERSION#{config.hash}", **body})
         if change.plan is not None:
-            text = canonical(change.plan.model_dump(mode="json"))
-            parts = [text[start : start + CHUNK] for start in range(0, len(text), CHUNK)]
-            for number, part in enumerate(parts):
-                key = {"pk": f"PLAN#{change.plan.version}", "sk": f"CHUNK#{number:04}"}
-                self._put_once({**key, "body": part, "chunks": len(parts)})
+            self._keep(
+                f"PLAN#{change.plan.version}", canonical(change.plan.model_dump(mode="json", exclude_defaults=True))
+            )
+        for part in change.parts:
+            self._keep(_part_key(part.id, part.hash), canonical(part.model_dump(mode="json", exclude_defaults=True)))
+            if change.said is not None:
+                key = {"pk": f"CONFIG#{part.id}", "sk": f"SAID#{change.said}"}
+                self._table.put({**key, "version": part.hash})
         pk, sk = _request(change.request_id).values()
         actions = [
-            self._table.update_action(pk, sk, _SETTLE, _settled(change.outcome), "attribute_not_exists(outcome)"),
+            self._table.update_action(pk, sk, _SETTLE, settled(change.outcome), "attribute_not_exists(outcome)"),
             *(self._table.put_action(_moved(pointer), *_unmoved(pointer.revision - 1)) for pointer in change.moves),
             *(self._holding(pointer) for pointer in change.holds),
         ]
@@ -165,6 +197,8 @@ class ConfigStore:
             actions.append(begin_action(self._table, change.config.id, change.poll, int(time.time() * 1000)))
         if isinstance(change.config, SourceConfig):
             actions.append(register_action(self._table, change.config.id))
+        if change.activation is not None:
+            actions.append(activation_action(self._table, change.activation))
         self._table.transact(actions)
         self._pointers.clear()
 
@@ -207,6 +241,31 @@ class ConfigStore:
                 {**item, "created_at": datetime.now(UTC).isoformat(timespec="seconds")}, "attribute_not_exists(pk)"
             )
 
+    def _keep(self, pk: str, text: str) -> None:
+        """Write a document in chunks, unless it is there whole. Packing may differ between versions of zlib, so what is
+        there in part is written anew."""
+        if self._text(pk) == text:
+            return
+        packed = squeeze(text.encode())
+        parts = [packed[start : start + CHUNK] for start in range(0, len(packed), CHUNK)]
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        for number, part in enumerate(parts):
+            key = {"pk": pk, "sk": f"CHUNK#{number:04}"}
+            self._table.put({**key, "packed": part, "chunks": len(parts), "created_at": now})
+
+    def _text(self, pk: str) -> str | None:
+        """A document that is kept in chunks; None where it was never written, or not to its end."""
+        chunks = list(self._table.query(pk, "CHUNK#"))
+        if not chunks or len(chunks) < chunks[0]["chunks"]:
+            return None
+        chunks = chunks[: chunks[0]["chunks"]]
+        if "body" in chunks[0]:  # as they were kept before they were packed
+            return "".join(chunk["body"] for chunk in chunks)
+        try:
+            return expand(b"".join(chunk["packed"] for chunk in chunks)).decode()
+        except (OSError, EOFError, zlib.error):
+            return None
+
     def _holding(self, pointer: Pointer) -> Item:
         pk, sk = _place(pointer)
         condition, values = _unmoved(pointer.revision)
@@ -227,17 +286,23 @@ def _request(request_id: str) -> dict[str, str]:
     return {"pk": f"REQUEST#{request_id}", "sk": "REQUEST"}
 
 
-def _settled(outcome: Outcome) -> Item:
-    return {":outcome": canonical(asdict(outcome)), ":expires": _expiry()}
+def _part_key(name: str, version: str) -> str:
+    return f"PART#{name}#{version}"
 
 
-def _expiry() -> int:
-    return int(time.time()) + REQUEST_LIFE
+def _remembered(kept: dict[str, _Document], key: str, document: _Document) -> _Document:
+    while len(kept) >= MOST_KEPT:
+        kept.pop(next(iter(kept)))
+    kept[key] = document
+    return document
 
 
 def _moved(pointer: Pointer) -> Item:
     pk, sk = _place(pointer)
-    return {"pk": pk, "sk": sk, **asdict(pointer)}
+    said = asdict(pointer)
+    if pointer.kind != "plan":
+        said = {name: value for name, value in said.items() if name not in {"parts", "shadows"}}
+    return {"pk": pk, "sk": sk, **said}
 
 
 def _unmoved(revision: int) -> tuple[str, Item | None]:
@@ -260,6 +325,8 @@ def _pointer(item: Item | None) -> Pointer | None:
         revision=item["revision"],
         checked=item.get("checked", ""),
         deleted_at=item.get("deleted_at"),
+        parts=tuple(item.get("parts", ())),
+        shadows={key: tuple((since, until) for since, until in past) for key, past in item.get("shadows", {}).items()},
     )
 
 

@@ -1,4 +1,4 @@
-"""Looks at the secrets and topics that a plan names, without reading a secret and without raising."""
+"""Looks at what a plan names, secrets, topics and definitions, without reading a secret and without raising."""
 
 from __future__ import annotations
 
@@ -9,28 +9,43 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from connectors.core.plan_grammar import topic_region
+from connectors.core.plan_options import LARGEST_DEFINITION, Address
 from connectors.core.plan_ports import Sight
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
 
-_MISSING = frozenset({"ResourceNotFoundException", "NotFoundException", "NotFound", "InvalidParameter"})
+_MISSING = frozenset(
+    {
+        "ResourceNotFoundException",
+        "NotFoundException",
+        "NotFound",
+        "InvalidParameter",
+        "NoSuchBucket",
+        "NoSuchKey",
+        "NoSuchVersion",
+        "InvalidArgument",  # S3's answer to a version id that it never gave
+        "MethodNotAllowed",  # S3's answer to the version id of a deletion
+    }
+)
 _GONE = 15.0
 """Seconds for which a region that did not answer is not asked again: a deployment must not wait for each topic."""
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "AuthorizationError", "AuthorizationErrorException"})
 
 
 class AwsLookups:
-    """`core.plan_ports.Lookups` on AWS. `sns` gives the client of a region."""
+    """`core.plan_ports.Lookups` on AWS. `sns` gives the client of a region, `s3` the one of our own."""
 
     def __init__(
         self,
         secrets: SecretsManagerClient,
         sns: Callable[[str], SNSClient],
         clock: Callable[[], float] = time.monotonic,
+        s3: Callable[[], S3Client] | None = None,
     ) -> None:
-        self._secrets, self._sns, self._clock = secrets, sns, clock
+        self._secrets, self._sns, self._clock, self._s3 = secrets, sns, clock, s3
         self._gone: dict[str, float] = {}
 
     def secret(self, name: str) -> Sight:
@@ -40,6 +55,16 @@ class AwsLookups:
         except (ClientError, BotoCoreError) as error:
             return _sight(error)
         return Sight.DELETED if answer.get("DeletedDate") else Sight.FOUND
+
+    def definition(self, address: Address) -> tuple[Sight, bytes]:
+        """A version of an object, at most one byte more than is allowed."""
+        if self._s3 is None:
+            return Sight.DENIED, b""
+        try:
+            answer = self._s3().get_object(Bucket=address.bucket, Key=address.key, VersionId=address.version)
+            return Sight.FOUND, answer["Body"].read(LARGEST_DEFINITION + 1)
+        except (ClientError, BotoCoreError, OSError) as error:  # OSError: it broke off while it was read
+            return _sight(error), b""
 
     def topic(self, arn: str) -> tuple[Sight, int | None]:
         """Whether the topic exists in its own region, and how many subscriptions are confirmed."""

@@ -8,8 +8,13 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from connectors.core.plan import Plan, SourceConfig, SystemConfig
+from connectors.core.plan_merge import PlanPart
+from connectors.core.plan_options import Address
 
-Kind = Literal["source", "system", "plan"]
+Kind = Literal["source", "system", "part", "plan"]
+"""`part` is one `Custom::Plan`; `plan` is the one compiled plan of all parts."""
+Interval = tuple[int, int | None]
+"""From when until when, in milliseconds; None while it lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,9 @@ class Pointer:
     `ticket` orders the requests for one resource; `revision` grows with every write and is what races are decided by;
     a pointer that was never written has revision 0. `checked` stands for the property `Revision` under which the
     resource was last accepted. `deleted_at` is in ISO 8601, or None.
+
+    Of the compiled plan, `id` is that of its base; `parts` are the ids of all that are deployed, with or without a
+    base; `shadows` says when effects were off, by the part's key ('' for everything), the last few times.
     """
 
     kind: Kind
@@ -66,6 +74,8 @@ class Pointer:
     revision: int = 0
     checked: str = ""
     deleted_at: str | None = None
+    parts: tuple[str, ...] = ()
+    shadows: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
 
     @property
     def live(self) -> bool:
@@ -81,9 +91,36 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
+class Activation:
+    """One line of the plan's history: which version came into force, when (ISO 8601), and by whose request.
+
+    `version` is '' where none has been in force since. `parts` are the versions of the parts, by id."""
+
+    version: str
+    at: str
+    action: str
+    resource: str
+    stack_id: str
+    request_id: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A deployment that was refused, with all that was wrong, or the first of very many. `at` is in ISO 8601."""
+
+    resource: str
+    request_id: str
+    at: str
+    findings: tuple[str, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What one request writes, all or nothing. `moves` are the new pointers, `holds` those that may not have moved;
-    `poll` is how often the configured place is asked from now on, in seconds."""
+    `poll` is how often the configured place is asked from now on, in seconds. `said` stands for the text of a part that
+    names a definition: part → what `Store.part_said` is asked by."""
 
     request_id: str
     outcome: Outcome
@@ -92,6 +129,9 @@ class Change:
     config: SourceConfig | SystemConfig | None = None
     plan: Plan | None = None
     poll: int | None = None
+    parts: tuple[PlanPart, ...] = ()
+    activation: Activation | None = None
+    said: str | None = None
 
 
 class Store(Protocol):
@@ -102,22 +142,31 @@ class Store(Protocol):
         ...
 
     def settle(self, request_id: str, outcome: Outcome) -> Outcome:
-        """Keep the outcome of a request that changed nothing; the kept one where there already is one."""
+        """Keep the outcome of a request that changed nothing, and what was found; the kept one where there already is
+        one."""
         ...
 
     def pointer(self, name: str) -> Pointer | None:
-        """A source's or system's pointer, by id; None for what never existed."""
+        """A source's, system's or part's pointer, by id; None for what never existed."""
         ...
 
     def plan_pointer(self) -> Pointer | None:
-        """The plan's pointer; None where there never was a plan."""
+        """The compiled plan's pointer; None where there never was a plan."""
         ...
 
     def stored_system(self, name: str, version: str) -> SystemConfig | None:
         """An immutable version of a system."""
         ...
 
-    def knows(self, document: SourceConfig | SystemConfig | Plan) -> bool:
+    def part(self, name: str, version: str) -> PlanPart | None:
+        """An immutable version of a part."""
+        ...
+
+    def part_said(self, name: str, said: str) -> str | None:
+        """The version that this text came to when it was accepted."""
+        ...
+
+    def knows(self, document: SourceConfig | SystemConfig | PlanPart) -> bool:
         """Whether this very version was written before."""
         ...
 
@@ -149,4 +198,8 @@ class Lookups(Protocol):
 
     def topic(self, arn: str) -> tuple[Sight, int | None]:
         """Whether the topic exists, and its confirmed subscriptions where that is known."""
+        ...
+
+    def definition(self, address: Address) -> tuple[Sight, bytes]:
+        """The text of a definition, at most one byte more than `LARGEST_DEFINITION`; empty where it is not found."""
         ...

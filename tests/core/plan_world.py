@@ -9,11 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connectors.core.plan_configure import Machine
 from connectors.core.plan_grammar import Catalogue, Grants
+from connectors.core.plan_options import Address
 from connectors.core.plan_ports import ResourceRequest, Sight
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:hailback-care"
 GRANTS = Grants("hailback/", "hailback-")
 _numbers = count(1)
+clock = [1_790_000_000_000]
+"""Milliseconds; tests move it on."""
 
 
 class ForumSettings(BaseModel):
@@ -46,6 +49,7 @@ class Seen:
     def __init__(self, secret: Sight = Sight.FOUND, topic: Sight = Sight.FOUND, confirmed: int | None = 1) -> None:
         self.answers = (secret, topic, confirmed)
         self.asked: list[str] = []
+        self.definitions: dict[str, bytes] = {}
 
     def secret(self, name: str) -> Sight:
         self.asked.append(name)
@@ -54,6 +58,11 @@ class Seen:
     def topic(self, arn: str) -> tuple[Sight, int | None]:
         self.asked.append(arn)
         return self.answers[1], self.answers[2]
+
+    def definition(self, address: Address) -> tuple[Sight, bytes]:
+        self.asked.append(f"{address}?versionId={address.version}")
+        body = self.definitions.get(f"{address}?versionId={address.version}")
+        return (Sight.MISSING, b"") if body is None else (Sight.FOUND, body)
 
 
 def machine(store: Any, lookups: Seen | None = None) -> Machine:
@@ -66,6 +75,8 @@ def machine(store: Any, lookups: Seen | None = None) -> Machine:
         public_url="https://api.example",
         salt="salt",
         sleep=lambda seconds: None,
+        definitions="plans/hailback/",
+        now=lambda: clock[0],
     )
 
 

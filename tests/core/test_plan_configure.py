@@ -36,7 +36,7 @@ def test_a_deployed_plan_is_what_the_functions_read(store: ConfigStore) -> None:
     assert plan is not None
     assert outcome.data["Version"] == plan.version
     assert outcome.physical_id == "routes/Plan"
-    assert plan.route(None) == Route(name="everything-else", systems=("routes/Tracker",), topics=(TOPIC,))
+    assert plan.routes == (Route(name="everything-else", systems=("routes/Tracker",), topics=(TOPIC,)),)
     assert plan.systems["routes/Tracker"] == store.system("routes/Tracker")
     assert plan == store.plan(plan.version)
     source = store.source("routes/Forum")
@@ -219,11 +219,12 @@ def test_deleting_what_never_existed_succeeds(store: ConfigStore, client: Any, k
 
 def test_deleting_a_plan_that_was_refused_leaves_the_one_in_force(store: ConfigStore) -> None:
     deploy(store)
-    second = do(store, ask("Create", "Plan", "Second", PLAN))
+    other = {"Routes": [{**ROUTE, "Name": "mine"}]}
+    second = do(store, ask("Create", "Plan", "Second", other))
     assert second.findings == (
         (
-            "Custom::Plan: another plan, routes/Plan, is in force; several plans are not built yet. "
-            "Update that one, or delete it first."
+            "Custom::Plan: another plan, routes/Plan, is in force and owns the catch-all. "
+            "Give this one a Priority, or update or delete that one; to rename it, change nothing else meanwhile."
         ),
     )
     assert do(store, ask("Delete", "Plan", "Second", PLAN)).ok

@@ -1,0 +1,104 @@
+"""Looks at the secrets and topics that a document names, and says what is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from connectors.core import token
+from connectors.core.plan import Route, SourceConfig, SystemConfig
+from connectors.core.plan_grammar import topic_region
+from connectors.core.plan_machine import Machine
+from connectors.core.plan_ports import Lookups, Sight
+from connectors.core.plan_settings import Finding
+
+
+@dataclass(slots=True)
+class Checks:
+    """What the look-ups found; `lenient` turns findings into warnings."""
+
+    findings: list[Finding]
+    warnings: list[Finding]
+
+    def lenient(self) -> Checks:
+        """For a rollback, which must not get stuck."""
+        return Checks([], [*self.findings, *self.warnings])
+
+
+class LookedAt:
+    """Looks once at each thing, however often a lost race makes us begin again: an unreachable region is slow."""
+
+    def __init__(self, lookups: Lookups) -> None:
+        self.secret = cache(lookups.secret)
+        self.topic = cache(lookups.topic)
+        self.definition = cache(lookups.definition)
+
+
+def look_at_secrets(config: SourceConfig | SystemConfig, machine: Machine) -> Checks:
+    """What verifies deliveries where a source pushes, and what lets us ask where that takes any."""
+    if isinstance(config, SystemConfig):
+        return _look_at_secret(token.credentials_secret(config.secret), machine.lookups)
+    checks = Checks([], [])
+    names = [token.verification_secret(config.secret)] if machine.sources.pushes(config.connector) else []
+    if config.poll is not None and machine.sources.asks_as_somebody(config.connector):
+        names.append(token.credentials_secret(config.secret))
+    for name in names:
+        found = _look_at_secret(name, machine.lookups)
+        checks.findings += found.findings
+        checks.warnings += found.warnings
+    return checks
+
+
+def _look_at_secret(name: str, lookups: Lookups) -> Checks:
+    checks = Checks([], [])
+    match lookups.secret(name):
+        case Sight.MISSING:
+            checks.findings.append(
+                Finding("Secret", f"secret '{name}' does not exist.", "Create it, then deploy again.")
+            )
+        case Sight.DELETED:
+            remedy = "Restore it, then deploy again."
+            checks.findings.append(Finding("Secret", f"secret '{name}' is scheduled for deletion.", remedy))
+        case Sight.DENIED:
+            # AWS may answer so for a secret that does not exist: there is no ARN for the permission to fit.
+            remedy = "Check that it exists, that SecretsPrefix covers it and that no policy on the secret forbids it."
+            checks.findings.append(Finding("Secret", f"looking at secret '{name}' was denied.", remedy))
+        case Sight.UNREACHABLE:
+            sentence = f"secret '{name}' was not checked: Secrets Manager could not be reached."
+            checks.warnings.append(Finding("Secret", sentence, "Change Revision to check again."))
+        case Sight.FOUND:
+            pass
+    return checks
+
+
+def look_at_verification(secret: str, lookups: Lookups) -> list[Finding]:
+    """A system's webhook is made with the address that this very deployment gives out, and only then has a secret."""
+    name = token.verification_secret(secret)
+    if lookups.secret(name) is Sight.FOUND:
+        return []
+    sentence = f"secret '{name}' is not there, so the system's webhooks are refused."
+    return [Finding("Secret", sentence, "Make the webhook with the attribute WebhookUrl, then keep its secret there.")]
+
+
+def look_at_topics(routes: tuple[Route, ...], lookups: Lookups) -> Checks:
+    """Whether the topics are there, and heard."""
+    checks = Checks([], [])
+    for number, route in enumerate(routes):
+        for index, arn in enumerate(route.topics):
+            path = f"Routes[{number}].Notify[{index}]"
+            sight, confirmed = lookups.topic(arn)
+            region = topic_region(arn)
+            match sight:
+                case Sight.MISSING | Sight.DELETED:
+                    sentence = f"topic {arn} does not exist in {region}."
+                    checks.findings.append(Finding(path, sentence, "Create it, then deploy again."))
+                case Sight.DENIED:
+                    remedy = "Check that TopicsPrefix, TopicRegions and the topic's own policy allow it."
+                    checks.findings.append(Finding(path, f"looking at topic {arn} was denied.", remedy))
+                case Sight.UNREACHABLE:
+                    sentence = f"topic {arn} was not checked: SNS in {region} could not be reached."
+                    checks.warnings.append(Finding(path, sentence, "Change Revision to check again."))
+                case Sight.FOUND if confirmed == 0:
+                    sentence = f"topic {arn} has no confirmed subscription, so nobody is told."
+                    checks.warnings.append(Finding(path, sentence, "Subscribe somebody and have them confirm."))
+    return checks
