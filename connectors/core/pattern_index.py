@@ -29,6 +29,7 @@ from connectors.core.pattern_operators import (
     SuffixIgnoreCase,
     Wildcard,
     address,
+    fold,
     key,
 )
 
@@ -147,7 +148,7 @@ def _slots(check: Check) -> list[Slot]:
         return [("=", key(check.value))]
     if isinstance(check, IgnoreCase | Prefix | Suffix | PrefixIgnoreCase | SuffixIgnoreCase):
         kind, folded, reverse = _TEXTS[type(check)]
-        text = check.text.casefold() if folded else check.text
+        text = fold(check.text) if folded else check.text
         return [(kind, text[::-1] if reverse else text)] if text or kind == "~" else [("any", None)]
     if isinstance(check, Wildcard):
         first, *middle, last = check.pieces
@@ -314,7 +315,7 @@ class _Field:
         for kind, prefixes in self._texts.items():
             yield from prefixes.find(value if kind == "prefix" else value[::-1])
         if self._fold or self._folds:
-            folded = value.casefold()
+            folded = fold(value)
             posting = self._fold.get(folded)
             if posting is not None:
                 yield posting

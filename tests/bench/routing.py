@@ -45,7 +45,7 @@ def word(dice: random.Random) -> str:
 
 
 def text(dice: random.Random, length: int) -> str:
-    words = []
+    words: list[str] = []
     while sum(map(len, words)) + len(words) < length:
         words.append(word(dice))
     return " ".join(words)

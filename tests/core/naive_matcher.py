@@ -41,7 +41,9 @@ def alternatives(given: dict[str, Any], path: str) -> Iterator[dict[str, list[An
             yield {**first, **more}
 
 
-def leaves(value: Any, path: str, place: dict[int, int], numbers: Iterator[int]) -> Iterator[tuple[str, Any, dict]]:
+def leaves(
+    value: Any, path: str, place: dict[int, int], numbers: Iterator[int]
+) -> Iterator[tuple[str, Any, dict[int, int]]]:
     """Every value that is neither an object nor a list: its path, itself, and in which element of which list it is."""
     if isinstance(value, dict):
         for name, inner in value.items():
@@ -55,7 +57,9 @@ def leaves(value: Any, path: str, place: dict[int, int], numbers: Iterator[int])
         yield path, value, place
 
 
-def fits_all(fields: list[tuple[str, list[Any]]], found: list[tuple[str, Any, dict]], place: dict[int, int]) -> bool:
+def fits_all(
+    fields: list[tuple[str, list[Any]]], found: list[tuple[str, Any, dict[int, int]]], place: dict[int, int]
+) -> bool:
     """Try each leaf for the first field, and with its place the other fields."""
     if not fields:
         return True
@@ -94,12 +98,12 @@ def text_fits(operator: str, operand: Any, value: str) -> bool:
     if operator == "prefix":
         if isinstance(operand, dict):
             return spelt(operand["equals-ignore-case"], value)
-        return value[: len(operand)] == operand
+        return value.startswith(operand)
     if operator == "suffix":
         if isinstance(operand, dict):
             tails = (value[at:] for at in range(len(value) + 1))
             return any(spelt(operand["equals-ignore-case"], tail, whole=True) for tail in tails)
-        return operand == "" or value[-len(operand) :] == operand
+        return value.endswith(operand)
     if operator == "wildcard":
         return like(operand, value)
     if operator == "cidr":
