@@ -16,6 +16,7 @@ DEFAULTS = {
     "TopicsPrefix": "hailback-",
     "TopicRegions": "",
     "AllowPrivateSystems": "false",
+    "DefinitionsBucket": "",
 }
 """Parameters of Hailback's own stack that say what it was granted, with their defaults (a test compares them)."""
 

@@ -52,7 +52,6 @@ def check(
     Needs no AWS unless --live is given, which looks as whoever calls it and changes nothing. Exit code 0 where
     nothing is wrong, 1 where something is, 2 where the file cannot be read.
     """
-    from connectors.tool.catalogues import grants
     from connectors.tool.cfn_text import TemplateError, load
     from connectors.tool.checking import as_json as document
     from connectors.tool.checking import examine
@@ -68,7 +67,7 @@ def check(
         with sentences():
             report = examine_live(text, target(folder, stack, routes), given, name)
     else:
-        report = examine(text, around(given, name), grants(pairs(granted or [])))
+        report = examine(text, around(given, name), pairs(granted or []))
     if as_json:
         typer.echo(
             json.dumps({"file": str(file), "live": live, **document(report, live)}, ensure_ascii=False, indent=2)

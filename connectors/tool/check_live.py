@@ -12,16 +12,19 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from connectors.core.plan_configure import Machine, configure
+from connectors.core.plan_configure import configure
+from connectors.core.plan_machine import Machine
 from connectors.core.plan_ports import Begun, Change, Outcome, Pointer, ResourceRequest
 from connectors.tool.catalogues import grants, sources, systems
 from connectors.tool.cfn_paths import locate
 from connectors.tool.checking import Report, Spot, examine
-from connectors.tool.deployed import around_deployed, machine_parameters, read_only
+from connectors.tool.deployed import around_deployed, machine_parameters
+from connectors.tool.reading import read_only
 
 if TYPE_CHECKING:
     from connectors.aws.config import ConfigStore
     from connectors.core.plan import Plan, SourceConfig, SystemConfig
+    from connectors.core.plan_merge import PlanPart
     from connectors.tool.cfn_text import Text
     from connectors.tool.cfn_values import Resource
     from connectors.tool.deployment import Deployment
@@ -39,10 +42,7 @@ class TrialStore:
         self._pointers: dict[str, Pointer] = {}
         self._configs: dict[tuple[str, str], SourceConfig | SystemConfig] = {}
         self._plans: dict[str, Plan] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        """Whatever else is read; the client underneath refuses to write."""
-        return getattr(self._store, name)
+        self._parts: dict[tuple[str, str], PlanPart] = {}
 
     def begin(self, request_id: str, resource: str) -> Begun:
         del request_id, resource
@@ -62,7 +62,13 @@ class TrialStore:
         found: Any = self._configs.get((name, version))
         return found or self._store.stored_system(name, version)
 
-    def knows(self, document: SourceConfig | SystemConfig | Plan) -> bool:
+    def part(self, name: str, version: str) -> PlanPart | None:
+        return self._parts.get((name, version)) or self._store.part(name, version)
+
+    def part_said(self, name: str, said: str) -> str | None:
+        return self._store.part_said(name, said)
+
+    def knows(self, document: SourceConfig | SystemConfig | PlanPart) -> bool:
         return self._store.knows(document)
 
     def plan(self, version: str) -> Plan | None:
@@ -73,6 +79,8 @@ class TrialStore:
             self._pointers["" if pointer.kind == "plan" else pointer.id] = pointer
         if change.config is not None:
             self._configs[change.config.id, change.config.hash] = change.config
+        for part in change.parts:
+            self._parts[part.id, part.hash] = part
         if change.plan is not None:
             self._plans[change.plan.version] = change.plan
 
@@ -81,7 +89,7 @@ def examine_live(text: Text, deployment: Deployment, given: Mapping[str, str], n
     """Look at a template as the account would deploy it. Raises DeploymentError."""
     around = around_deployed(deployment, name or deployment.routes[0], given)
     granted = machine_parameters(deployment)
-    report = examine(text, around, grants(granted))
+    report = examine(text, around, granted)
     if report.compiled is None:
         return report
     machine = _machine(deployment, granted)
@@ -103,15 +111,16 @@ def _machine(deployment: Deployment, granted: Mapping[str, str]) -> Machine:
     from connectors.aws.config_checks import AwsLookups
 
     sns = cache(lambda region: deployment.client("sns", region))
-    store: Any = TrialStore(ConfigStore(read_only(deployment.client("dynamodb")), deployment.outputs["TableName"]))
+    store = TrialStore(ConfigStore(read_only(deployment.client("dynamodb")), deployment.outputs["TableName"]))
     return Machine(
         store=store,
-        lookups=AwsLookups(deployment.client("secretsmanager"), sns),
+        lookups=AwsLookups(deployment.client("secretsmanager"), sns, s3=lambda: deployment.client("s3")),
         sources=sources(),
         systems=systems(),
         grants=grants(granted),
         public_url="https://unknown.example",
         salt="trial",
+        definitions=granted.get("DefinitionsBucket", ""),
     )
 
 

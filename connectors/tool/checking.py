@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from connectors.core.plan import Plan, Route, SourceConfig, SystemConfig
-from connectors.core.plan_grammar import Grants, check_plan, check_source, check_system, closest
+from connectors.core.plan_grammar import check_plan, check_source, check_system, closest, topic_region
+from connectors.core.plan_merge import PlanPart, check_part, merge, merged
+from connectors.core.plan_options import Options, read_options
 from connectors.core.plan_settings import Finding
-from connectors.tool.catalogues import sources, systems
+from connectors.tool.catalogues import grants, sources, systems
 from connectors.tool.cfn_paths import locate, under
 from connectors.tool.cfn_text import Fields, Items, Leaf, Node, Place, Text
 from connectors.tool.cfn_values import OURS, Around, Path, Resource, Unknown, Values
@@ -69,17 +71,27 @@ class Compiled:
     systems: dict[str, SystemConfig] = field(default_factory=dict)
     routes: tuple[Route, ...] = ()
     plan: str | None = None
+    options: Options = field(default_factory=Options)
 
-    def to_plan(self, elsewhere: Mapping[str, SystemConfig] | None = None) -> Plan:
-        """The plan as it would be compiled; a system of another stack that is not known stands in by its name."""
+    @property
+    def part(self) -> PlanPart:
+        """What the file's `Custom::Plan` says."""
+        said = self.options
+        name = f"{self.around.stack}/{self.plan}"
+        return PlanPart.of(name, self.routes, priority=said.priority, everywhere=said.everywhere, effects=said.effects)
+
+    def to_plan(self, others: Sequence[PlanPart] = (), elsewhere: Mapping[str, SystemConfig] | None = None) -> Plan:
+        """The plan as it would be compiled, beside other stacks' parts. A system of another stack that is not known
+        stands in by its name; without a base there is no catch-all."""
+        parts = [*others, self.part]
         known = {**(elsewhere or {}), **self.systems}
-        for route in self.routes:
-            for name in route.systems:
-                known.setdefault(name, SystemConfig.of(name, "unknown", "hailback/unknown", {}))
-        return Plan.of(self.routes, known)
+        for name in (name for part in parts for name in part.systems):
+            known.setdefault(name, SystemConfig.of(name, "unknown", "hailback/unknown", {}))
+        found = merge(parts, known)
+        return found or Plan.of(tuple(merged(self.part, route) for route in self.routes), known)
 
 
-def examine(text: Text, around: Around, grants: Grants) -> Report:
+def examine(text: Text, around: Around, granted: Mapping[str, str]) -> Report:
     """Look at a template under its defaults and with each condition the other way round."""
     report = Report()
     report.findings += [
@@ -87,7 +99,7 @@ def examine(text: Text, around: Around, grants: Grants) -> Report:
     ]
     seen: set[tuple[object, ...]] = set()
     for when, setting in _settings(text, around):
-        found = _Once(text, setting, grants)
+        found = _Once(text, setting, granted)
         compiled = found.run()
         if not when:
             report.compiled = compiled
@@ -105,9 +117,9 @@ def examine(text: Text, around: Around, grants: Grants) -> Report:
     return report
 
 
-def compile_file(text: Text, around: Around, grants: Grants) -> tuple[Compiled, list[Spot]]:
+def compile_file(text: Text, around: Around, granted: Mapping[str, str]) -> tuple[Compiled, list[Spot]]:
     """What a template comes to as it stands, and what is wrong with it so."""
-    found = _Once(text, around, grants)
+    found = _Once(text, around, granted)
     return found.run(), sorted(found.findings)
 
 
@@ -160,8 +172,10 @@ def _size(text: Text) -> list[Spot]:
 class _Once:
     """One look, under one setting of the parameters."""
 
-    def __init__(self, text: Text, around: Around, grants: Grants) -> None:
-        self._text, self._around, self._grants = text, around, grants
+    def __init__(self, text: Text, around: Around, granted: Mapping[str, str]) -> None:
+        self._text, self._around, self._grants = text, around, grants(granted)
+        self._definitions = granted.get("DefinitionsBucket", "")
+        self._regions = granted.get("TopicRegions", "")
         self._values = Values(text, around)
         self.findings: list[Spot] = []
         self.warnings: list[Spot] = []
@@ -193,12 +207,23 @@ class _Once:
                 system, findings = check_system(identity, one.properties, systems(), self._grants)
                 compiled.systems |= {identity: system} if system else {}
             case "Custom::Plan":
-                compiled.plan = one.name
-                routes, findings = check_plan(one.properties, self._grants)
-                compiled.routes = routes or ()
+                findings = self._plan(one, compiled)
             case _:
                 return
         self.findings += [spot for finding in findings if (spot := self._spot(one, finding)) is not None]
+
+    def _plan(self, one: Resource, compiled: Compiled) -> list[Finding]:
+        options, findings = read_options(one.properties, self._definitions)
+        routes, more = check_plan(one.properties, self._grants, sources())
+        findings += more
+        if options.definition is not None:
+            place = one.places.get(("Definition",), one.place)
+            said = f"the routes lie in {options.definition}; --live reads them."
+            self.unknown.append(Spot(place.line, place.column, one.name, "Definition", said))
+        if routes:
+            compiled.plan, compiled.routes, compiled.options = one.name, routes, options
+            findings += check_part(compiled.part)
+        return findings
 
     def _spot(self, one: Resource, finding: Finding) -> Spot | None:
         """Where a finding stands; None where it is about a value that is not known."""
@@ -240,7 +265,7 @@ class _Once:
             routes = plan.properties.get("Routes")
             for index, route in enumerate(routes if isinstance(routes, list) else []):
                 named |= self._route(plan, index, route)
-            self._catch_all(plan, routes)
+                self._topics(plan, index, route)
         base = [plan for plan in plans if "Priority" not in plan.properties]
         for extra in base[1:]:
             sentence = f"{base[0].name} is a plan without Priority already; one plan owns the catch-all."
@@ -264,6 +289,25 @@ class _Once:
                 self._system(plan, name, path)
         return named
 
+    def _topics(self, plan: Resource, index: int, route: object) -> None:
+        """Topics of regions that the machine was not granted, or may not have been."""
+        topics = route.get("Notify") if isinstance(route, dict) else None
+        granted = {region for region in self._regions.split(",") if region} or {self._around.region}
+        for number, arn in enumerate(topics if isinstance(topics, list) else []):
+            region = "" if isinstance(arn, Unknown) or not isinstance(arn, str) else topic_region(arn)
+            if not region or region in granted:
+                continue
+            path: Path = ("Routes", index, "Notify", number)
+            place = plan.places.get(path, plan.place)
+            remedy = f"Deploy Hailback with TopicRegions={','.join([*sorted(granted), region])}."
+            if self._regions:
+                self._note(
+                    plan, _shown(path), f"region {region} is outside of what Hailback was granted.", remedy, place
+                )
+            else:
+                said = f"waits for the parameter TopicRegions of Hailback's own stack, which must include {region}."
+                self.unknown.append(Spot(place.line, place.column, plan.name, _shown(path), said))
+
     def _system(self, plan: Resource, name: str, path: Path) -> None:
         stack, slash, logical = name.partition("/")
         place = plan.places.get(path, plan.place)
@@ -281,17 +325,6 @@ class _Once:
             self._note(plan, _shown(path), f"system '{name[:80]}' is not in this file.", remedy, place)
         elif kind != "Custom::System":
             self._note(plan, _shown(path), f"'{name[:80]}' is a {kind}.", "Name a Custom::System.", place)
-
-    def _catch_all(self, plan: Resource, routes: object) -> None:
-        """That the last route takes everything, where the grammar has not said so itself."""
-        last = routes[-1] if isinstance(routes, list) and routes else None
-        if not isinstance(last, dict) or "When" not in last or "Priority" in plan.properties:
-            return
-        if any(spot.resource == plan.name and "catch-all" in spot.sentence + spot.remedy for spot in self.findings):
-            return
-        place = plan.places.get(("Routes", len(routes) - 1), plan.place) if isinstance(routes, list) else plan.place
-        sentence = "is the last route and has a When, so some mentions would be taken by none."
-        self._note(plan, f"Routes[{len(routes) - 1}]", sentence, "Add a catch-all: a last route without When.", place)  # type: ignore[arg-type]
 
 
 def offline(compiled: Compiled) -> list[str]:

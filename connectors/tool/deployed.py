@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from connectors.tool.cfn_values import Around
 from connectors.tool.deployment import DeploymentError
@@ -11,29 +11,7 @@ from connectors.tool.deployment import DeploymentError
 if TYPE_CHECKING:
     from connectors.tool.deployment import Deployment
 
-_READS = ("get_", "query", "batch_get_item", "describe_", "list_")
 _HIDDEN = "****"
-
-
-class ReadOnlyError(RuntimeError):
-    """Something was about to be written where nothing may be: a defect of ours."""
-
-
-class _ReadOnly:
-    """A boto3 client that only reads, whatever its credentials allow."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith(_READS) or name in {"meta", "exceptions"}:
-            return getattr(self._client, name)
-        raise ReadOnlyError(f"{name} writes")
-
-
-def read_only(client: Any) -> Any:
-    """The client without all that writes. Raises ReadOnlyError when it is tried."""
-    return _ReadOnly(client)
 
 
 def machine_parameters(deployment: Deployment) -> dict[str, str]:

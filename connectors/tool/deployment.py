@@ -20,6 +20,7 @@ from connectors.aws.secrets import verification_values
 from connectors.aws.table import Table
 from connectors.core import token
 from connectors.tool import deploy
+from connectors.tool.reading import read_only
 
 Clients = Callable[..., Any]
 
@@ -69,7 +70,22 @@ class Deployment:
     @cached_property
     def cases(self) -> Cases:
         """Cases, timelines, mentions."""
-        return Cases(self.table, Blobs(lambda: self.client("s3"), self.outputs["BucketName"]))
+        return Cases(self.table, self.blobs)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """What is too large for the table."""
+        return Blobs(lambda: self.client("s3"), self.outputs["BucketName"])
+
+    @cached_property
+    def watched(self) -> Table:
+        """The table through a client that cannot write."""
+        return Table(read_only(self.client("dynamodb")), self.outputs["TableName"])
+
+    @cached_property
+    def config(self) -> ConfigStore:
+        """Sources, systems and plans, through a client that cannot write."""
+        return ConfigStore(read_only(self.client("dynamodb")), self.outputs["TableName"])
 
     def sources(self) -> dict[str, Source]:
         """The sources of the routes stacks by their names there; `stack/name` where two stacks use the same one."""

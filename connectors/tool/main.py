@@ -8,9 +8,11 @@ from connectors.tool.cases import case, cases
 from connectors.tool.check import check
 from connectors.tool.connectors import connectors
 from connectors.tool.doctor import doctor
+from connectors.tool.explain import explain
 from connectors.tool.parse import parse
 from connectors.tool.reconcile import reconcile
 from connectors.tool.redrive import redrive
+from connectors.tool.rehearse import rehearse
 from connectors.tool.run import run
 from connectors.tool.send import send
 from connectors.tool.up import up
@@ -23,5 +25,5 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for command in (up, run, send, parse, cases, case, doctor, redrive, reconcile, connectors, check):
+for command in (up, run, send, parse, cases, case, doctor, redrive, reconcile, connectors, check, explain, rehearse):
     app.command()(command)

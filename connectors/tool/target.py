@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,20 +78,34 @@ def local(found: Particulars) -> Deployment:
 @contextmanager
 def sentences() -> Iterator[None]:
     """Errors that a user can act on end the command as one sentence, without a trace."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from connectors.tool.deployment import DeploymentError
     from connectors.tool.samples import SampleError
 
     try:
         yield
-    except (DeploymentError, SampleError) as error:
+    except SampleError as error:
         stop(str(error))
-    except ClientError as error:
+    except Exception as error:
+        if (said := _said(error)) is None:
+            raise
+        stop(said)
+
+
+def _said(error: Exception) -> str | None:
+    """What AWS, or a deployment, is the cause of. Imports nothing that was not: who needs no AWS does without."""
+    if "botocore" not in sys.modules or "connectors.tool.deployment" not in sys.modules:
+        return None
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from connectors.tool.deployment import DeploymentError
+
+    if isinstance(error, DeploymentError):
+        return str(error)
+    if isinstance(error, ClientError):
         said = error.response["Error"]
-        stop(f"AWS refuses {error.operation_name}: {said.get('Code')}: {said.get('Message')}")
-    except BotoCoreError as error:
-        stop(f"AWS does not answer as it should: {error}; check credentials and region")
+        return f"AWS refuses {error.operation_name}: {said.get('Code')}: {said.get('Message')}"
+    if isinstance(error, BotoCoreError):
+        return f"AWS does not answer as it should: {error}; check credentials and region"
+    return None
 
 
 def stop(message: str, code: int = 1) -> NoReturn:

@@ -1,0 +1,216 @@
+"""`hailback explain`: which route takes a mention, and on which field the earlier ones did not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from connectors.tool.check import GrantedOption, ParametersOption, around, pairs
+from connectors.tool.target import RoutesOption, StackOption, StateOption, sentences, stop, target
+
+if TYPE_CHECKING:
+    from connectors.core.plan import SourceConfig
+    from connectors.tool.checking import Compiled
+    from connectors.tool.deployment import Deployment
+    from connectors.tool.heard import Heard, Understand
+    from connectors.tool.routing import Router
+
+
+def explain(
+    given: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[TEMPLATE] MENTION...",
+            help="A template of routes, the plan in force without one; then mentions: a delivery as its vendor sends "
+            "it, JSON of `hailback parse`, or the id of a mention that was taken in.",
+        ),
+    ],
+    connector: Annotated[
+        str | None, typer.Option("--connector", help="Whose delivery it is; told from events/CONNECTOR/ otherwise.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Where it came in; the source that fits otherwise.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON lines, with what each route could ask.")] = False,
+    parameters: ParametersOption = None,
+    granted: GrantedOption = None,
+    name: Annotated[str | None, typer.Option("--stack-name", help="What the file is deployed as.")] = None,
+    folder: StateOption = None,
+    stack: StackOption = None,
+    routes: RoutesOption = None,
+) -> None:
+    """Say which route takes a mention, which earlier ones do not, and why: the field, what it asks for, what it found.
+
+    Shows words of the mention, so it is for your eyes. Exit code 1 where a mention cannot be read.
+    """
+    with sentences():
+        asked = _Asked(given, connector, source)
+        deployment = target(folder, stack, routes) if asked.template is None or asked.ids else None
+        compiled = _compiled(asked.template, deployment, pairs(parameters or []), name, pairs(granted or []))
+        router = _router(compiled, deployment)
+        for heard in asked.mentions(compiled, deployment):
+            _say(router, heard, as_json=as_json)
+
+
+class _Asked:
+    """What the arguments mean: at most one template, and mentions."""
+
+    def __init__(self, given: list[str], connector: str | None, source: str | None) -> None:
+        self.connector, self.source = connector, source
+        self.template: Path | None = None
+        self.files: list[Path] = []
+        self.ids: list[str] = []
+        for one in given:
+            path = Path(one)
+            if not path.is_file():
+                self.ids.append(one)
+            elif self.template is None and _is_template(path):
+                self.template = path
+            else:
+                self.files.append(path)
+        for one in self.ids:
+            if ":" not in one:
+                stop(f"{one} is neither a file nor the id of a mention, such as discourse:forum.acme.com:9001", 2)
+        if not self.files and not self.ids:
+            stop("name a mention: a delivery, JSON of `hailback parse`, or an id", 2)
+
+    def mentions(self, compiled: Compiled | None, deployment: Deployment | None) -> Iterator[Heard]:
+        """Those that are meant. Raises SampleError."""
+        from connectors.tool import heard
+        from connectors.tool.plan_file import sources_of
+        from connectors.tool.samples import SampleError
+
+        known = sources_of(compiled, deployment)
+        understand = heard.reader()
+        for path in self.files:
+            yield from self._file(path, known, understand)
+        for one in self.ids:
+            found = heard.one_stored(deployment.watched, deployment.blobs, one) if deployment else None
+            if found is None:
+                raise SampleError(f"{one} is not known, or its words are gone")
+            yield found
+
+    def _file(self, path: Path, known: dict[str, SourceConfig], understand: Understand) -> Iterator[Heard]:
+        from connectors.tool import heard
+        from connectors.tool.samples import SampleError
+
+        place = heard.placed(known, self.source)
+        lines = list(heard.read_lines(path))
+        events = [document for line in lines if (document := _event(line)) is not None]
+        whole = _event("".join(lines))
+        if whole is not None:
+            events = [whole]
+        if events:
+            found = [one for each in events for one in heard.from_document(each, str(path), place, understand)]
+        else:
+            found = [
+                one for each in self._delivery(path) for one in heard.from_document(each, str(path), place, understand)
+            ]
+        if not found:
+            raise SampleError(f"{path} holds no mention")
+        yield from found
+
+    def _delivery(self, path: Path) -> list[dict[str, object]]:
+        """The events of a body as its vendor sends it. Raises SampleError."""
+        import connectors as registry
+        from connectors.core.delivery import Delivery
+        from connectors.core.door import kept_headers, load
+        from connectors.core.errors import PayloadError
+        from connectors.core.models import describe
+        from connectors.tool.samples import SampleError, load_sample
+
+        name = self.connector or path.resolve().parent.name
+        if name not in registry.SOURCES:
+            raise SampleError(
+                f"{path}: say whose delivery it is with --connector, one of {', '.join(registry.SOURCES)}"
+            )
+        sample = load_sample(path)
+        kind: Any = registry.source(name)
+        door = load(name)
+        headers = sample.headers if door is None else kept_headers(door, sample.headers)
+        try:
+            return [
+                describe(one) for one in kind.for_parse((), None).parse(Delivery(headers=headers, body=sample.body))
+            ]
+        except PayloadError as error:
+            raise SampleError(f"{path}: {error}") from error
+
+
+def _is_template(path: Path) -> bool:
+    from connectors.tool.cfn_text import TemplateError, load
+
+    if path.suffix.lower() not in {".yaml", ".yml", ".json", ".template"}:
+        return False
+    try:
+        load(path)
+    except TemplateError:
+        return path.suffix.lower() in {".yaml", ".yml"}
+    return True
+
+
+def _event(text: str) -> Any:
+    """An event of `hailback parse`, or a list of them; None for anything else."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    first = found[0] if isinstance(found, list) and found else found
+    return found if isinstance(first, dict) and {"type", "connector"} <= first.keys() else None
+
+
+def _compiled(
+    template: Path | None,
+    deployment: Deployment | None,
+    given: dict[str, str],
+    name: str | None,
+    granted: dict[str, str],
+) -> Compiled | None:
+    from connectors.tool.plan_file import compiled
+
+    if template is None:
+        return None
+    if deployment is None:
+        return compiled(template, around(given, name), granted)
+    from connectors.tool.deployed import around_deployed, machine_parameters
+
+    setting = around_deployed(deployment, name or deployment.routes[0], given)
+    return compiled(template, setting, {**machine_parameters(deployment), **granted})
+
+
+def _router(compiled: Compiled | None, deployment: Deployment | None) -> Router:
+    from connectors.tool.plan_file import plan_of
+    from connectors.tool.routing import Router
+
+    if compiled is not None:
+        return Router(plan_of(compiled, deployment))
+    plan = deployment.config.active_plan() if deployment else None
+    if plan is None:
+        stop("no plan is in force; name a template")
+    return Router(plan)
+
+
+def _say(router: Router, heard: Heard, *, as_json: bool) -> None:
+    from connectors.tool.routing import verdict
+
+    asked = heard.facts()
+    found = {"mention": heard.mention.id, "source": heard.source, **verdict(router, asked)}
+    if as_json:
+        typer.echo(json.dumps({**found, "facts": asked}, ensure_ascii=False).encode())
+        return
+    if found["route"] is None:
+        typer.echo(f"{heard.mention.id}: no route takes it".encode())
+    else:
+        if heard.mention.own:
+            becomes = "our own post: it opens no case"
+        elif found["opens"]:
+            becomes = f"a case in {', else '.join(found['systems'])}; told: {', else '.join(found['topics'])}"
+        else:
+            becomes = "counted, no case"
+        which = f"{found['position']} of {found['of']}"
+        typer.echo(f"{heard.mention.id}: route {found['route']} ({which}): {becomes}".encode())
+    for one in found["passed"]:
+        typer.echo(f"  not {one['route']}: {one['field']} should be {one['expected']}, is {one['found']}".encode())

@@ -1,0 +1,74 @@
+"""Which route of a plan takes a mention, and why earlier ones do not: for looking, never for acting. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.core.facts import Facts
+from connectors.core.pattern import Miss
+from connectors.core.pattern_index import Index
+from connectors.core.pattern_parse import parse
+from connectors.core.plan import Plan, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A route that did not take a mention, and the field that says why."""
+
+    route: str
+    miss: Miss
+
+
+class Router:
+    """A compiled plan, ready to be asked. Raises `PatternError` for a condition that is none."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._patterns = [None if route.when is None else parse(route.when) for route in plan.routes]
+        self._index = Index(self._patterns)
+
+    def take(self, facts: Facts) -> int | None:
+        """The position of the first route that takes it; None where none does."""
+        return self._index.first(facts)
+
+    def route(self, facts: Facts) -> Route | None:
+        """The first route that takes it."""
+        at = self.take(facts)
+        return None if at is None else self.plan.routes[at]
+
+    def passed(self, facts: Facts, before: int | None) -> Iterator[Passed]:
+        """The routes before that position, each with what did not fit."""
+        for at, miss in self._index.misses(facts, before):
+            yield Passed(self.plan.routes[at].name, miss)
+
+    def fields(self) -> set[str]:
+        """The paths of all fields that the plan asks for."""
+        return {
+            key.path
+            for pattern in self._patterns
+            if pattern is not None
+            for branch in pattern.branches
+            for key in branch.keys
+        }
+
+
+def verdict(router: Router, facts: Facts) -> dict[str, Any]:
+    """What becomes of a mention, as `--json` prints it."""
+    at = router.take(facts)
+    route = None if at is None else router.plan.routes[at]
+    return {
+        "route": route.name if route else None,
+        "position": None if at is None else at + 1,
+        "of": len(router.plan.routes),
+        "opens": bool(route and route.opens),
+        "systems": list(route.systems) if route else [],
+        "topics": list(route.topics) if route else [],
+        "labels": list(route.labels) if route else [],
+        "priority": route.priority if route else None,
+        "passed": [
+            {"route": one.route, "field": one.miss.path, "expected": one.miss.expected, "found": one.miss.found}
+            for one in router.passed(facts, at)
+        ],
+    }

@@ -1,0 +1,132 @@
+"""A rehearsal: what posts would come to under two plans, counted and never carried out."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connectors.core.models import Author, Mention
+from connectors.core.plan import Plan, Route, SystemConfig
+from connectors.tool.heard import Heard
+from connectors.tool.rehearsal import Rehearsal
+
+TRACKER, SALES = "routes/Tracker", "routes/Sales"
+CARE, BOSS = "arn:aws:sns:eu-central-1:1:hailback-care", "arn:aws:sns:eu-central-1:1:hailback-boss"
+SYSTEMS = {name: SystemConfig.of(name, "roundup", "hailback/t", {}) for name in (TRACKER, SALES)}
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ALL = Route(name="all", systems=(TRACKER,), topics=(CARE,))
+LATE = Route(name="none", opens=False)
+
+
+def plan(*routes: Route) -> Plan:
+    return Plan.of(routes, SYSTEMS)
+
+
+def said(number: int, words: str = "It broke", topic: int | None = None, minute: float = 0, **more: Any) -> Heard:
+    mention = Mention(
+        connector=more.pop("connector", "discourse"),
+        authority="forum.acme.com",
+        native_id=str(number),
+        conversation_id=str(number if topic is None else topic),
+        author=Author(native_id=more.pop("author", "7")),
+        text=words,
+        **more,
+    )
+    return Heard(mention, "routes/Forum", (NOON + timedelta(minutes=minute)).timestamp(), "complaint", 0.9)
+
+
+def rehearsed(before: Plan | None, after: Plan, *posts: Heard) -> dict[str, Any]:
+    rehearsal = Rehearsal(before, after)
+    for _ in rehearsal.run(posts):
+        pass
+    told = rehearsal.told()
+    json.dumps(told)
+    return told
+
+
+def test_a_change_that_opens_more_cases_says_how_many() -> None:
+    before = plan(Route(name="loud", when={"text": [{"wildcard": "*fire*"}]}, systems=(TRACKER,), topics=(BOSS,)), LATE)
+    posts = [said(n, "fire!" if n % 10 == 0 else "It broke", minute=n) for n in range(100)]
+    told = rehearsed(before, plan(ALL), *posts)
+    assert told["summary"] == "This change would open 90 cases. 100 mentions would take another route."
+    assert (told["before"]["cases"], told["after"]["cases"], told["would_open"]) == (10, 100, 90)
+    assert told["before"]["routes"]["none"] == {"cases": 0, "mentions": 90, "opens": False}
+    assert told["changes"][0] | {"examples": []} == {"from": "none", "to": "all", "mentions": 90, "examples": []}
+    assert told["changes"][0]["examples"][0] == "discourse:forum.acme.com:1"
+    assert told["after"]["topics"] == {CARE: {"notifications": 100, "peak_hour": 60, "peak_at": "2026-11-21T12:00Z"}}
+
+
+def test_a_change_that_leaves_cases_unopened_says_so_too() -> None:
+    quiet = Route(name="thanks", when={"text": [{"prefix": "Thanks"}]}, opens=False)
+    told = rehearsed(plan(ALL), plan(quiet, ALL), said(1, "Thanks!"), said(2))
+    assert told["summary"] == "This change would leave 1 case unopened. 1 mention would take another route."
+    assert (told["would_open"], told["would_not_open"]) == (0, 1)
+
+
+def test_the_same_plan_makes_no_difference() -> None:
+    told = rehearsed(plan(ALL), plan(ALL), said(1), said(2, topic=1))
+    assert told["summary"] == "This change would make no difference."
+    assert told["changes"] == []
+
+
+def test_a_conversation_is_one_case_and_its_further_posts_are_notes() -> None:
+    told = rehearsed(None, plan(ALL), said(1), said(2, topic=1), said(3, topic=1), said(3, "edited", topic=1))
+    after = told["after"]
+    assert (told["summary"], after["cases"], after["notes"]) == ("This plan would open 1 case.", 1, 2)
+    assert after["systems"][TRACKER]["records"] == 1
+
+
+def test_posts_within_the_coalescing_window_are_one_note() -> None:
+    gathering = ALL.model_copy(update={"coalesce": 600.0})
+    posts = [said(1), *(said(n, topic=1, minute=n) for n in range(2, 22))]
+    assert rehearsed(None, plan(gathering), *posts)["after"]["notes"] == 2
+    assert rehearsed(None, plan(ALL), *posts)["after"]["notes"] == 20
+
+
+def test_an_earlier_route_raises_the_case_and_adds_what_it_names() -> None:
+    loud = Route(name="loud", when={"text": [{"wildcard": "*fire*"}]}, systems=(SALES,), topics=(BOSS,))
+    told = rehearsed(None, plan(loud, ALL), said(1), said(2, "fire", topic=1), said(3, "fire", topic=1))["after"]
+    assert told["cases"] == 1
+    assert (told["systems"][SALES]["records"], told["systems"][TRACKER]["records"]) == (1, 1)
+    assert (told["topics"][BOSS]["notifications"], told["topics"][CARE]["notifications"]) == (1, 1)
+
+
+def test_our_own_posts_open_nothing() -> None:
+    told = rehearsed(None, plan(ALL), said(1, own=True), said(2), said(3, topic=2, own=True))["after"]
+    assert (told["cases"], told["notes"]) == (1, 1)
+
+
+def test_what_an_answer_costs_is_told_where_prices_are_known() -> None:
+    posts = [said(n, connector="x", reply_capability="allowed") for n in range(100)]
+    [cost] = rehearsed(None, plan(ALL), *posts)["after"]["cost"]
+    assert (cost["connector"], cost["answers"], cost["amount"], cost["currency"]) == ("x", 100, "1.00", "USD")
+    assert rehearsed(None, plan(ALL), said(1))["after"]["cost"] == []
+
+
+def test_who_spoke_before_is_counted_within_the_rehearsal() -> None:
+    regular = Route(name="regular", when={"person": {"mentions": [{"numeric": [">=", 2]}]}}, opens=False)
+    told = rehearsed(None, plan(regular, ALL), *(said(n) for n in range(5)), said(9, author="8"))
+    assert told["after"]["cases"] == 3
+    assert any("person" in note for note in told["notes"])
+
+
+def test_what_is_kept_of_a_post_is_a_number() -> None:
+    routes = [
+        Route(name=f"r{n}", when={"text": [{"wildcard": f"*word{n} *"}]}, systems=(TRACKER,), topics=(CARE,))
+        for n in range(50)
+    ]
+    rehearsal = Rehearsal(plan(ALL), plan(*routes, ALL))
+
+    def posts(count: int) -> Iterator[Heard]:
+        return (said(n, f"some word{n % 60} here", topic=n // 4, minute=n / 10) for n in range(count))
+
+    tracemalloc.start()
+    for _ in rehearsal.run(posts(20_000)):
+        pass
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert rehearsal.mentions == 20_000
+    assert grown < 20_000 * 1500  # of a post a number stays, not its words

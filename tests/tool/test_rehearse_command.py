@@ -1,0 +1,166 @@
+"""`hailback rehearse`: over a file without AWS, and over a deployment's table without writing a single item."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner, Result
+
+from connectors.aws.config import ConfigStore
+from connectors.aws.intake import Intake
+from connectors.core.ingest import Origin
+from connectors.core.models import Author, Mention
+from connectors.tool import heard
+from connectors.tool.main import app
+from connectors.tool.reading import ReadOnlyError
+from connectors.tool.rehearsal import Rehearsal
+from tests.tool.conftest import FORUM, Small
+from tests.tool.test_explain_command import PLAN
+
+CHANGED = PLAN.replace("Open: count", "Case: [!Ref Tracker]\n          Notify: [!Ref Care]")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["rehearse", *map(str, arguments)])
+
+
+def files(folder: Path, *texts: str) -> list[Path]:
+    made = []
+    for number, text in enumerate(texts):
+        made.append(folder / f"plan{number}.yaml")
+        made[-1].write_text(text, encoding="utf-8")
+    return made
+
+
+def jsonl(folder: Path, count: int) -> Path:
+    file = folder / "mentions.jsonl"
+    event = {"type": "mention", "connector": "discourse", "authority": "forum.acme.com"}
+    with file.open("w", encoding="utf-8") as out:
+        for n in range(count):
+            words = "Thanks!" if n % 5 == 0 else "It broke"
+            said = (datetime(2026, 11, 20, tzinfo=UTC) + timedelta(minutes=n)).isoformat()
+            one = {**event, "native_id": str(n), "conversation_id": str(n), "text": words, "created_at": said}
+            out.write(json.dumps({**one, "id": "x", "intent": "complaint"}) + "\n")
+        out.write(json.dumps({"type": "deletion", "connector": "discourse", "native_id": "1"}) + "\n")
+    return file
+
+
+def test_a_file_of_posts_against_another_template(tmp_path: Path) -> None:
+    old, new = files(tmp_path, PLAN, CHANGED)
+    done = run(new, "--against", old, "--mentions", jsonl(tmp_path, 600), "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["summary"].startswith("This change would open 120 cases.")
+    assert (told["mentions"], told["would_open"], told["before"]["cases"], told["after"]["cases"]) == (
+        600,
+        120,
+        480,
+        600,
+    )
+    assert told["after"]["systems"]["hailback-routes/Tracker"]["peak_hour"] == 60
+    shown = run(new, "--against", old, "--mentions", jsonl(tmp_path, 600))
+    assert shown.output.startswith("This change would open 120 cases.")
+    assert "480 → 600" in shown.output
+
+
+def test_alone_it_says_what_the_plan_comes_to(tmp_path: Path) -> None:
+    (new,) = files(tmp_path, PLAN)
+    done = run(new, "--alone", "--mentions", jsonl(tmp_path, 10))
+    assert "This plan would open 8 cases." in done.output
+
+
+@pytest.mark.parametrize(
+    ("line", "said"), [("{", "line 2 is not JSON"), ('{"a": 1}', "no event"), ('{"type": "mention"}', "no mention")]
+)
+def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, line: str, said: str) -> None:
+    (new,) = files(tmp_path, PLAN)
+    posts = tmp_path / "posts.jsonl"
+    posts.write_text(f"\n{line}\n", encoding="utf-8")
+    done = run(new, "--alone", "--mentions", posts)
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert "line 2" in done.stderr
+
+
+def test_a_wrong_time_and_a_plan_with_mistakes_are_sentences(tmp_path: Path) -> None:
+    new, wrong = files(tmp_path, PLAN, PLAN.replace("Notify:", "Notfy:"))
+    assert run(new, "--alone", "--since", "seven").exit_code == 2
+    done = run(wrong, "--alone", "--mentions", jsonl(tmp_path, 1))
+    assert done.exit_code == 1
+    assert "Did you mean Notify?" in done.stderr
+
+
+def take_in(small: Small, number: int, words: str, when: datetime) -> None:
+    deployment = small.deployment
+    intake = Intake(deployment.table, deployment.blobs, now=lambda: int(when.timestamp() * 1000))
+    mention = Mention(
+        connector="discourse",
+        authority="forum.acme.com",
+        native_id=str(number),
+        conversation_id=str(number),
+        author=Author(native_id="7"),
+        text=words,
+    )
+    intake.take_in(mention, Origin(FORUM, "discourse"), b"{}")
+
+
+def everything() -> list[Any]:
+    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName="table")
+    return sorted((item for page in pages for item in page["Items"]), key=str)
+
+
+def test_the_stored_posts_of_the_last_days_are_read_in_order_and_nothing_is_written(small: Small) -> None:
+    now = datetime.now(UTC)
+    for n in range(60):
+        take_in(small, n, "Thanks " + "x" * (900_000 if n == 3 else 1), now - timedelta(hours=n))
+    before = everything()
+    small.deployment.__dict__.pop("watched", None)
+    found = list(
+        heard.stored(small.deployment.watched, small.deployment.blobs, now - timedelta(hours=40, minutes=1), now)
+    )
+    assert [int(one.mention.native_id) for one in found] == list(range(40, -1, -1))
+    assert {one.source for one in found} == {(FORUM,)}
+    assert found[0].mention.text.startswith("Thanks")
+    small.plan()
+    before = everything()
+    plan = small.deployment.config.active_plan()
+    assert plan is not None
+    rehearsal = Rehearsal(plan, plan)
+    for _ in rehearsal.run(found):
+        pass
+    assert rehearsal.told()["summary"] == "This change would make no difference."
+    assert rehearsal.told()["after"]["cases"] == 41
+    assert everything() == before
+
+
+def test_the_client_that_looks_cannot_write(small: Small) -> None:
+    with pytest.raises(ReadOnlyError):
+        small.deployment.watched.put({"pk": "a", "sk": "b"})
+    with pytest.raises(ReadOnlyError):
+        small.deployment.watched.transact([])
+    store: ConfigStore = small.deployment.config
+    assert store.plan_pointer() is None
+
+
+def test_a_mention_is_found_by_its_id_until_its_words_are_gone(small: Small) -> None:
+    take_in(small, 1, "Hm", datetime.now(UTC))
+    deployment = small.deployment
+    found = heard.one_stored(deployment.watched, deployment.blobs, "discourse:forum.acme.com:1")
+    assert found is not None
+    assert (found.mention.text, found.source) == ("Hm", (FORUM,))
+    assert heard.one_stored(deployment.watched, deployment.blobs, "discourse:forum.acme.com:2") is None
+
+
+def test_a_hundred_thousand_posts_of_a_file_in_well_under_a_minute(tmp_path: Path) -> None:
+    old, new = files(tmp_path, PLAN, CHANGED)
+    posts = jsonl(tmp_path, 100_000)
+    begun = time.process_time()
+    done = run(new, "--against", old, "--mentions", posts, "--json")
+    assert json.loads(done.stdout)["mentions"] == 100_000
+    assert time.process_time() - begun < 50
