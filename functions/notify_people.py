@@ -16,14 +16,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from connectors.aws import clients
 from connectors.aws.blobs import Blobs
+from connectors.aws.brakes import Brakes
 from connectors.aws.cases import Cases
+from connectors.aws.config import ConfigStore
 from connectors.aws.ledger import TableLedger
 from connectors.aws.settings import Settings
 from connectors.aws.table import Table
 from connectors.aws.topics import SnsTopics
 from connectors.aws.undelivered import UndeliveredQueue
-from connectors.core.case import EffectState
+from connectors.core.case import Case, EffectState
 from connectors.core.notify import Notifier
+from connectors.core.pause import brake
 
 logger = Logger()
 metrics = Metrics(namespace="Hailback")
@@ -31,28 +34,46 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 @cache
-def _adapters() -> tuple[Cases, Notifier]:
+def _adapters() -> tuple[Cases, Notifier, Callable[[Case, str], str | None]]:
     settings = Settings.read()
-    table = Table(clients.make("dynamodb"), settings.table)
+    client = clients.make("dynamodb")
+    table = Table(client, settings.table)
+    ledger = TableLedger(table)
     cases = Cases(table, Blobs(lambda: clients.make("s3"), settings.bucket))
     notifier = Notifier(
-        TableLedger(table),
+        ledger,
         cases,
         SnsTopics(),
         UndeliveredQueue(clients.make("sqs"), settings.undelivered_url),
         settings.pace,
-        now=lambda: int(time.time() * 1000),
+        now=_now,
         rounds=settings.notify_rounds,
     )
-    return cases, notifier
+    brakes = Brakes(ConfigStore(client, settings.table))
+
+    def held(case: Case, effect: str) -> str | None:
+        """Why nobody may be told now; what was planned in a shadow run is ended, what waits is parked."""
+        kept = brakes.of(case)
+        if kept.waits or kept.shadows:
+            brake(ledger, ledger.lines(case.id, effect.rpartition("#")[0] + "#"), kept, _now())
+        return kept.waits
+
+    return cases, notifier, held
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def _notify(record: SQSRecord, remaining: Callable[[], float]) -> None:
     wake_up = json.loads(record.body)
-    cases, notifier = _adapters()
+    cases, notifier, held = _adapters()
     case = cases.case(wake_up["case"])
     if case is None:
         logger.warning("woken for a case that is not there", extra={"case": wake_up["case"]})
+        return
+    if why := held(case, wake_up["effect"]):
+        logger.info("held", extra={"case": case.id, "why": why, "redrive_again": bool(wake_up.get("again"))})
         return
     for effect in notifier.run(case, wake_up["effect"], again=bool(wake_up.get("again")), remaining=remaining):
         about = {"case": case.id, "topic": effect.target, "state": effect.state, "error": effect.error}

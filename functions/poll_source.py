@@ -2,7 +2,8 @@
 
 Interprets nothing and decides nothing about cases. A vendor's failure never leaves this function: it becomes the time
 of the next poll. Each place has its own messages and its own lease, so that a slow one keeps nobody waiting. A source
-whose budget is used up is not asked until the month ends or a deployment gives it more.
+whose budget is used up is not asked until the month ends or a deployment gives it more; a place that is held
+(`Hold: true`) is not asked until it is deployed without that, and then from where it was read to.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from connectors.aws.tokens import Care
 from connectors.core.budget import Prices, Standing, budget_of, month_of, next_month, prices, standing
 from connectors.core.models import AnyEvent, Event
 from connectors.core.plan import SourceConfig, SystemConfig
-from connectors.core.polling import Cursor, poll
+from connectors.core.polling import Cursor, Purse, poll
 
 logger = Logger()
 LONGEST_DELAY = 900
@@ -78,6 +79,23 @@ class _Purse:
         month = month_of(now)
         source = self._config.source(self._source.id) or self._source
         return standing(self._prices, budget_of(source.settings), self._spending.spent(source.id, month), month)
+
+
+class _Held:
+    """In the place of a purse: a place that is held is not asked, and says so."""
+
+    def __init__(self, name: str, config: ConfigStore) -> None:
+        self._name, self._config = name, config
+
+    def closed(self, now: int) -> tuple[int, str] | None:
+        """See `connectors.core.polling.Purse`. Read again: a deployment that ends the hold takes the claim away."""
+        place = self._config.system(self._name) or self._config.source(self._name)
+        if place is None or not place.hold:
+            return now + 1_000, "Held: the hold has just ended"
+        return now + LONGEST_DELAY * 1000, "Held: administrators hold it (Hold: true)"
+
+    def spend(self, units: Mapping[str, int], now: int) -> None:
+        """Nothing is asked, so nothing is spent."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +152,14 @@ def _ask(name: str, ends: float) -> None:
         logger.info("no longer polled", extra={"place": name})
         return
     poller: Any
-    purse = None
+    purse: Purse | None = None
     if isinstance(place, SourceConfig):
         poller, priced = on.pollers.poller(name, ends), prices(place.connector)
         purse = _Purse(place, priced, on.config, on.spending) if priced else None
     else:
         poller = on.systems.system(name, ends)
+    if place.hold:
+        purse = _Held(name, on.config)
     outbox = _Outbox(on.inbox, place.connector)
     polled = poll(name, poller, on.cursors, outbox, on.settings.pace, _now, purse)
     if polled is None:
@@ -148,7 +168,11 @@ def _ask(name: str, ends: float) -> None:
     if polled.begun:
         logger.info("polling begins here; what happened before is not fetched", extra={"place": name})
     if polled.stopped:
-        logger.warning("a budget is used up", extra={"place": name, "error": polled.cursor.error})
+        about = {"place": name, "error": polled.cursor.error}
+        if place.hold:
+            logger.info("held", extra=about)
+        else:
+            logger.warning("a budget is used up", extra=about)
         return
     log = logger.warning if polled.cursor.error else logger.info
     log("polled", extra={"place": name, "events": polled.events, "error": polled.cursor.error})

@@ -18,6 +18,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from connectors.aws import clients
 from connectors.aws.blobs import Blobs
+from connectors.aws.brakes import Brakes
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
 from connectors.aws.hold import hold
@@ -31,6 +32,7 @@ from connectors.aws.tokens import Care
 from connectors.aws.updates import Updates
 from connectors.core.budget import Till, prices
 from connectors.core.carry import OutOfTimeError
+from connectors.core.pause import brake
 from connectors.core.reply import Answerer
 
 logger = Logger()
@@ -44,6 +46,7 @@ class _Adapters:
     ledger: TableLedger
     words: StoredWords
     repliers: Repliers
+    brakes: Brakes
     spending: TableSpending
     sqs: Any
 
@@ -69,6 +72,7 @@ def _adapters() -> _Adapters:
         TableLedger(table),
         StoredWords(cases, Updates(table, blobs, now=_now)),
         repliers,
+        Brakes(config),
         TableSpending(table),
         clients.make("sqs"),
     )
@@ -94,6 +98,10 @@ def _answer(case_id: str, effect_id: str, ends: float) -> None:
     case, planned = on.cases.case(case_id), on.ledger.effect(case_id, effect_id)
     if case is None or planned is None:
         logger.warning("woken for an answer that is not there", extra={"case": case_id, "effect": effect_id})
+        return
+    kept = on.brakes.of(case)
+    if (kept.waits or kept.shadows) and brake(on.ledger, [planned], kept, _now()):
+        logger.info("held", extra={"case": case_id, "source": planned.target, "why": kept.waits})
         return
     priced = prices(case.connector)
     run = Answerer(

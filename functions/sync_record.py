@@ -20,6 +20,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from connectors.aws import clients
 from connectors.aws.bells import SqsBells
 from connectors.aws.blobs import Blobs
+from connectors.aws.brakes import Brakes
 from connectors.aws.breakers import TableBreakers
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
@@ -32,6 +33,7 @@ from connectors.aws.table import Table
 from connectors.aws.updates import Updates
 from connectors.core.breaker import Gate
 from connectors.core.case import record_id
+from connectors.core.pause import brake, lines_of, revive
 from connectors.core.sync import OutOfTimeError, RecordSync
 
 logger = Logger()
@@ -46,6 +48,7 @@ class _Adapters:
     updates: Updates
     breakers: TableBreakers
     systems: Systems
+    brakes: Brakes
     bells: SqsBells
     sqs: Any
 
@@ -57,6 +60,7 @@ def _adapters() -> _Adapters:
     table = Table(client, settings.table)
     sqs = clients.make("sqs")
     blobs = Blobs(lambda: clients.make("s3"), settings.bucket)
+    config = ConfigStore(client, settings.table)
     return _Adapters(
         settings=settings,
         cases=Cases(table, blobs),
@@ -64,11 +68,12 @@ def _adapters() -> _Adapters:
         updates=Updates(table, blobs, now=_now),
         breakers=TableBreakers(table),
         systems=Systems(
-            ConfigStore(client, settings.table),
+            config,
             Credentials(clients.make("secretsmanager")),
             allow_private=settings.allow_private,
             call_seconds=settings.call_seconds,
         ),
+        brakes=Brakes(config),
         bells=SqsBells(sqs, settings.sync_url, settings.notify_url, settings.concurrency, settings.reply_url),
         sqs=sqs,
     )
@@ -97,6 +102,13 @@ def _sync(to: _Adapters, case_id: str, name: str, ends: float) -> None:
     if case is None:
         logger.warning("woken for a case that is not there", extra={"case": case_id})
         return
+    about = {"case": case.id, "system": name}
+    kept = to.brakes.of(case, name)
+    if (kept.waits or kept.shadows) and brake(to.ledger, lines_of(to.ledger, case, name), kept, _now()):
+        logger.info("held", extra={**about, "why": kept.waits})
+        return
+    if kept.shadows and revive(to.ledger, case, name, kept, _now(), to.settings.pace, to.bells):
+        logger.info("a case of the shadow run goes on", extra=about)
     run = RecordSync(
         to.ledger,
         to.cases,
@@ -109,7 +121,6 @@ def _sync(to: _Adapters, case_id: str, name: str, ends: float) -> None:
         updates=to.updates,
         bells=to.bells,
     )
-    about = {"case": case.id, "system": name}
     try:
         outcome = run.run(case, name)
     except OutOfTimeError:

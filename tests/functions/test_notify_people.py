@@ -36,7 +36,7 @@ class Notifier:
 
 def handle(notifier: Notifier, monkeypatch: pytest.MonkeyPatch, **wake_up: object) -> Any:
     cases = SimpleNamespace(case=lambda name: SimpleNamespace(id=name))
-    monkeypatch.setattr(notify_people, "_adapters", lambda: (cases, notifier))
+    monkeypatch.setattr(notify_people, "_adapters", lambda: (cases, notifier, lambda *_: None))
     monkeypatch.setattr(notify_people.metrics.provider, "service", "hailback")
     body = json.dumps({"case": "case-1", "effect": FAILED.id, **wake_up})
     record = {"messageId": "m", "receiptHandle": "r", "body": body, "eventSource": "aws:sqs", "attributes": {}}
