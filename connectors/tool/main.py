@@ -10,6 +10,7 @@ from connectors.tool.connectors import connectors
 from connectors.tool.doctor import doctor
 from connectors.tool.explain import explain
 from connectors.tool.parse import parse
+from connectors.tool.plans import plan, plans
 from connectors.tool.reconcile import reconcile
 from connectors.tool.redrive import redrive
 from connectors.tool.rehearse import rehearse
@@ -27,3 +28,5 @@ app = typer.Typer(
 
 for command in (up, run, send, parse, cases, case, doctor, redrive, reconcile, connectors, check, explain, rehearse):
     app.command()(command)
+app.add_typer(plans, name="plans")
+app.add_typer(plan, name="plan")

@@ -12,41 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from connectors.tool.main import app
+from tests.tool.small_plan import PLAN
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SAMPLE = CHECKOUT / "events" / "discourse" / "post_created__heating.json"
-PLAN = """\
-Parameters:
-  Configure: {Type: String, Default: 'arn:aws:lambda:eu-central-1:1:function:c'}
-Resources:
-  Care: {Type: 'AWS::SNS::Topic', Properties: {TopicName: hailback-care}}
-  Forum:
-    Type: Custom::Source
-    Properties:
-      {ServiceToken: !Ref Configure, ServiceTimeout: 120, Connector: discourse, BaseUrl: 'https://forum.acme.com',
-       Secret: hailback/forum}
-  Tracker:
-    Type: Custom::System
-    Properties:
-      {ServiceToken: !Ref Configure, ServiceTimeout: 120, Connector: roundup, BaseUrl: 'https://tracker.acme.com/',
-       Secret: hailback/tracker}
-  Plan:
-    Type: Custom::Plan
-    Properties:
-      ServiceToken: !Ref Configure
-      ServiceTimeout: 120
-      Routes:
-        - Name: loud
-          When: {author: {followers: [{numeric: ['>', 1000]}]}}
-          Case: [!Ref Tracker]
-          Notify: [!Ref Care]
-        - Name: thanks
-          When: {text: [{prefix: Thanks}], source: [!Ref Forum]}
-          Open: count
-        - Name: everything-else
-          Case: [!Ref Tracker]
-          Notify: [!Ref Care]
-"""
 
 
 @pytest.fixture

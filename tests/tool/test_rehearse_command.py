@@ -21,7 +21,7 @@ from connectors.tool.main import app
 from connectors.tool.reading import ReadOnlyError
 from connectors.tool.rehearsal import Rehearsal
 from tests.tool.conftest import FORUM, Small
-from tests.tool.test_explain_command import PLAN
+from tests.tool.small_plan import PLAN
 
 CHANGED = PLAN.replace("Open: count", "Case: [!Ref Tracker]\n          Notify: [!Ref Care]")
 
