@@ -302,6 +302,8 @@ def _moved(pointer: Pointer) -> Item:
     said = asdict(pointer)
     if pointer.kind != "plan":
         said = {name: value for name, value in said.items() if name not in {"parts", "shadows"}}
+    else:
+        said["shadows"] = canonical(said["shadows"])  # a map of DynamoDB takes no '' for a key
     return {"pk": pk, "sk": sk, **said}
 
 
@@ -326,7 +328,10 @@ def _pointer(item: Item | None) -> Pointer | None:
         checked=item.get("checked", ""),
         deleted_at=item.get("deleted_at"),
         parts=tuple(item.get("parts", ())),
-        shadows={key: tuple((since, until) for since, until in past) for key, past in item.get("shadows", {}).items()},
+        shadows={
+            key: tuple((since, until) for since, until in past)
+            for key, past in json.loads(item.get("shadows", "{}")).items()
+        },
     )
 
 

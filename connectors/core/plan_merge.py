@@ -119,6 +119,9 @@ def check_part(part: PlanPart) -> list[Finding]:
             findings.append(Finding(f"{path}.When", "is missing: only the base plan has a catch-all.", remedy))
         if not part.everywhere and route.when is not None and "source" in route.when:
             findings += _foreign(route.when["source"], part.id, f"{path}.When.source")
+        if not part.everywhere and route.when is not None and _asks_for_source(route.when.get("$or")):
+            remedy = "Write source once, beside $or, or Sources: all."
+            findings.append(Finding(f"{path}.When.$or", "asks for a source, which this stack's are already.", remedy))
     return findings
 
 
@@ -131,6 +134,12 @@ def _foreign(given: object, name: str, path: str) -> list[Finding]:
         remedy = "Write !Ref and the name of a Custom::Source of this stack, or Sources: all."
         findings.append(Finding(f"{path}[{index}]", what, remedy))
     return findings
+
+
+def _asks_for_source(either: object) -> bool:
+    """Whether an alternative does: a pattern says what a field has to be in one place only."""
+    ways = [one for one in either if isinstance(one, Mapping)] if isinstance(either, list) else []
+    return any("source" in one or _asks_for_source(one.get("$or")) for one in ways)
 
 
 def sources_in(when: object, path: str) -> list[tuple[str, str]]:
