@@ -94,8 +94,8 @@ class Key:
         values = leaves.get(self.path)
         if values is None:
             return self.absent
-        for value in values:
-            for test in self.tests:
+        for test in self.tests:
+            for value in values:
                 if test.fits(value):
                     return True
         return False

@@ -75,11 +75,10 @@ class _Entry(NamedTuple):
 class _Posting:
     """What is filed in one place, by position."""
 
-    __slots__ = ("_node", "_path", "entries")
+    __slots__ = ("_node", "entries")
 
-    def __init__(self, path: str) -> None:
-        self.entries: list[_Entry] = []
-        self._path = path
+    def __init__(self, entries: list[_Entry]) -> None:
+        self.entries = entries
         self._node: _Node | None = None
 
     def first(self, view: View, best: int) -> int:
@@ -88,18 +87,25 @@ class _Posting:
             return best
         if len(entries) > FEW:
             if self._node is None:
-                self._node = _Node(
-                    one._replace(left=tuple(key for key in one.left if key.path != self._path)) for one in entries
-                )
+                self._node = _Node(entries)
             return self._node.first(view, best)
         return _try(entries, view, best)
 
 
 def _try(entries: Iterable[_Entry], view: View, best: int) -> int:
-    for at, branch, _ in entries:
+    """What is left to file says no most quickly; but beside objects in lists a field says nothing by itself."""
+    leaves, nested = view.leaves, view.nested
+    for at, branch, left in entries:
         if at >= best:
             return best
-        if branch.matches(view):
+        if not nested:
+            for one in left:
+                if not one.fits(leaves):
+                    break
+            else:
+                if branch.matches(view):
+                    return at
+        elif branch.matches(view):
             return at
     return best
 
@@ -114,9 +120,10 @@ class _Node:
             if filed is None:
                 self._loose.append(entry)
                 continue
-            field = self._fields.setdefault(filed.path, _Field(filed.path))
+            field = self._fields.setdefault(filed.path, _Field())
+            filed_entry = _Entry(entry.at, entry.branch, tuple(one for one in entry.left if one is not filed))
             for slot in slots:
-                field.file(slot, entry)
+                field.file(slot, filed_entry)
 
     def first(self, view: View, best: int) -> int:
         if self._loose:
@@ -240,16 +247,14 @@ def _slot_cost(path: str, slot: Slot, counts: _Counts) -> float:
         return float(counts[path, slot])
     # Short texts are found in much; and a text contains many pieces at once, each of which is looked for again.
     weight = _WEIGHTS[len(wanted)] if len(wanted) < len(_WEIGHTS) else 1.0
-    return counts[path, slot] * weight + (0.05 * counts[path, ("pieces", None)] if kind == "piece" else 0.0)
+    return counts[path, slot] * weight + (0.02 * counts[path, ("pieces", None)] if kind == "piece" else 0.0)
 
 
 class _Field:
     """What is filed under one field, by kind of comparison."""
 
-    __slots__ = ("_any", "_cidrs", "_equal", "_fold", "_folds", "_path", "_pieces", "_ranges", "_texts", "absent")
-
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self) -> None:
+        self._of_text = False
         self.absent: _Posting | None = None
         self._any: _Posting | None = None
         self._equal: dict[object, _Posting] = {}
@@ -263,20 +268,15 @@ class _Field:
     def file(self, slot: Slot, entry: _Entry) -> None:
         kind, wanted = slot
         if kind == "range":
-            self._ranges = self._ranges or Ranges(self._gather)
+            self._ranges = self._ranges or Ranges(_Posting)
             self._ranges.given.append((wanted, entry))
             return
         posting = self._posting(kind, wanted)
         if not posting.entries or posting.entries[-1] is not entry:
             posting.entries.append(entry)
 
-    def _gather(self, entries: list[_Entry]) -> _Posting:
-        posting = _Posting(self._path)
-        posting.entries = entries
-        return posting
-
     def _posting(self, kind: str, wanted: Any) -> _Posting:
-        new = _Posting(self._path)
+        new = _Posting([])
         if kind == "any":
             self._any = self._any or new
             return self._any
@@ -285,6 +285,7 @@ class _Field:
             return self.absent
         if kind == "=":
             return self._equal.setdefault(wanted, new)
+        self._of_text = True
         if kind == "cidr":
             version, bits, network = wanted
             return self._cidrs.setdefault((version, bits), {}).setdefault(network, new)
@@ -299,32 +300,38 @@ class _Field:
     def first(self, value: Leaf, view: View, best: int) -> int:
         if self._any is not None:
             best = self._any.first(view, best)
+        text = isinstance(value, str)
         if self._equal:
-            posting = self._equal.get(key(value))
+            posting = self._equal.get(value if text else key(value))
             if posting is not None:
                 best = posting.first(view, best)
-        if isinstance(value, str):
-            for posting in self._of_text(value):
-                best = posting.first(view, best)
-        elif self._ranges is not None and isinstance(value, int | float) and not isinstance(value, bool):
+        if text:
+            return self._first_of_text(str(value), view, best) if self._of_text else best
+        if self._ranges is not None and isinstance(value, int | float) and not isinstance(value, bool):
             for posting in self._ranges.find(value):
                 best = posting.first(view, best)
         return best
 
-    def _of_text(self, value: str) -> Iterator[_Posting]:
+    def _first_of_text(self, value: str, view: View, best: int) -> int:
         for kind, prefixes in self._texts.items():
-            yield from prefixes.find(value if kind == "prefix" else value[::-1])
-        if self._fold or self._folds:
-            folded = fold(value)
-            posting = self._fold.get(folded)
-            if posting is not None:
-                yield posting
-            for kind, prefixes in self._folds.items():
-                yield from prefixes.find(folded if kind == "prefix" else folded[::-1])
+            for posting in prefixes.find(value if kind == "prefix" else value[::-1]):
+                best = posting.first(view, best)
         if self._pieces is not None:
-            yield from self._pieces.find(value)
+            for posting in self._pieces.find(value):
+                best = posting.first(view, best)
+        if self._fold or self._folds:
+            for posting in self._folded(fold(value)):
+                best = posting.first(view, best)
         if self._cidrs and (found := address(value)) is not None:
             for (version, bits), networks in self._cidrs.items():
-                posting = networks.get(int(found) >> bits) if found.version == version else None
-                if posting is not None:
-                    yield posting
+                network = networks.get(int(found) >> bits) if found.version == version else None
+                if network is not None:
+                    best = network.first(view, best)
+        return best
+
+    def _folded(self, folded: str) -> Iterator[_Posting]:
+        posting = self._fold.get(folded)
+        if posting is not None:
+            yield posting
+        for kind, prefixes in self._folds.items():
+            yield from prefixes.find(folded if kind == "prefix" else folded[::-1])

@@ -132,13 +132,11 @@ class Pieces(Generic[T]):
         self.things: dict[str, T] = {}
         self._tables: list[tuple[_Form, int, tuple[int, ...], dict[int, list[tuple[str, T]]]]] | None = None
 
-    def find(self, value: str) -> Iterator[T]:
+    def find(self, value: str) -> list[T]:
         """May give a thing twice."""
         if len(self.things) <= self.FEW:
-            for piece, thing in self.things.items():
-                if piece in value:
-                    yield thing
-            return
+            return [thing for piece, thing in self.things.items() if piece in value]
+        found: list[T] = []
         raw = value.encode("utf-8", "surrogatepass")
         for form, size, offsets, table in self._tables or self._settle():
             keys = table.keys()
@@ -147,10 +145,8 @@ class Pieces(Generic[T]):
                 end = len(raw) - (len(raw) - offset) % size
                 if end > offset:
                     hits |= keys & memoryview(raw)[offset:end].cast(form)
-            for hit in hits:
-                for piece, thing in table[hit]:
-                    if piece in value:
-                        yield thing
+            found += [thing for hit in hits for piece, thing in table[hit] if piece in value]
+        return found
 
     def _settle(self) -> list[tuple[_Form, int, tuple[int, ...], dict[int, list[tuple[str, T]]]]]:
         tables = []
