@@ -12,6 +12,7 @@ from connectors.core.case import Case, CaseEvent, Effect, Record
 from connectors.core.compose import Post
 from connectors.core.errors import ConflictError, RemoteError
 from connectors.core.ledger import Shift
+from connectors.core.plan import Plan, SystemConfig
 from connectors.core.ports import CaseDraft, NoteDraft, Reference, Tier
 
 
@@ -254,3 +255,20 @@ class Tracker:
     def _after(self, late: Exception | None) -> None:
         if late is not None:
             raise late
+
+
+class Shelf:
+    """Plans: the last one is in force. `gone`: systems that were deleted."""
+
+    def __init__(self, *plans: Plan) -> None:
+        self.plans, self.gone = list(plans), set[str]()
+
+    def active_plan(self) -> Plan | None:
+        return self.plans[-1] if self.plans else None
+
+    def plan(self, version: str) -> Plan | None:
+        return next((plan for plan in self.plans if plan.version == version), None)
+
+    def system(self, name: str) -> SystemConfig | None:
+        known = (plan.systems[name] for plan in self.plans if name in plan.systems)
+        return None if name in self.gone else next(known, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import Any
 
 from connectors.aws.blobs import Blobs, expand
 from connectors.aws.open_notes import marks
@@ -12,9 +13,22 @@ from connectors.aws.table import Item, Table
 from connectors.core.case import SHARDS, Case, CaseEvent, Effect, shard
 from connectors.core.compose import Post
 from connectors.core.errors import ConflictError
+from connectors.core.facts import MOST_COUNTED, Facts, facts
 from connectors.core.identity import digest, qualify
 from connectors.core.models import Mention
 
+_WATCHED = ("plan_version", "route", "engaged", "retired", "gather_until")
+_ROUTED = (
+    *_WATCHED,
+    "systems",
+    "topics",
+    "joined",
+    "fail_over_after",
+    "labels",
+    "priority",
+    "coalesce",
+)
+"""What dispatching decides of a case."""
 _LONGEST_KEY = 500
 """Characters; UTF-8 makes at most four bytes of one."""
 
@@ -168,7 +182,41 @@ class Cases:
         }
         return [event for event in events if event_key(event) in waiting]
 
-    def plan(self, case: Case, events: Sequence[CaseEvent], effects: Sequence[Effect]) -> None:
+    def facts(self, case: Case, mention: str, person: bool) -> Facts | None:
+        """See `connectors.core.dispatch.CaseStore.facts`."""
+        meta, words = self.mention(mention)
+        if meta is None or words is None or meta.get("own"):
+            return None
+        sure = meta.get("intent_sure")
+        return facts(
+            words,
+            sorted(meta.get("sources", ())) or case.source,
+            intent=meta.get("intent"),
+            confidence=None if sure is None else float(sure),
+            person_mentions=self._said_before(meta) if person else None,
+        )
+
+    def _said_before(self, meta: Item) -> int | None:
+        """What the same author said before, by the index and so perhaps a little less; at most `MOST_COUNTED`."""
+        if meta.get("author_key") is None:
+            return None
+        found = self._table.query_index(
+            "author",
+            "author_key = :a AND seen_at <= :t",
+            {":a": meta["author_key"], ":t": meta["seen_at"]},
+            newest=True,
+            limit=MOST_COUNTED + 1,
+        )
+        return min(len([entry for entry in found if entry["pk"] != meta["pk"]]), MOST_COUNTED)
+
+    def plan(
+        self,
+        case: Case,
+        events: Sequence[CaseEvent],
+        effects: Sequence[Effect],
+        said: Sequence[CaseEvent] = (),
+        before: Case | None = None,
+    ) -> None:
         """See `connectors.core.dispatch.CaseStore.plan`."""
         actions = [self._table.put_action(effect_item(effect), "attribute_not_exists(pk)") for effect in effects]
         actions += marks(self._table, effects)
@@ -180,26 +228,33 @@ class Cases:
             )
             for event in events
         ]
-        if any(effect.id.startswith("record#") for effect in effects):
-            actions.append(self._pin(case))
+        actions += [self._table.put_action(event_item(line), "attribute_not_exists(pk)") for line in said]
+        if before is not None:
+            actions.append(self._routed(before, case))
         if actions:
             self._table.transact(actions)
 
-    def _pin(self, case: Case) -> Item:
-        return self._table.update_action(
-            f"CASE#{case.id}",
-            "META",
-            "SET plan_version = :p, route = :r, systems = :s, topics = :t, engaged = :e, fail_over_after = :f",
-            {
-                ":p": case.plan_version,
-                ":r": case.route,
-                ":s": list(case.systems),
-                ":t": list(case.topics),
-                ":e": list(case.engaged),
-                ":f": Decimal(str(case.fail_over_after)),
-            },
-            "attribute_exists(pk) AND (attribute_not_exists(plan_version) OR plan_version = :p)",
-        )
+    def _routed(self, before: Case, after: Case) -> Item:
+        """Where a case goes, if it still went where it did: whatever changes that, changes one of `_WATCHED`."""
+        wanted = {name: _kept(after, name) for name in _ROUTED if _kept(after, name) != _kept(before, name)}
+        if after.state != before.state:
+            wanted |= {"state": after.state, "state_shard": f"{after.state}#{shard(after.id)}"}
+        values: Item = {f":{name}": value for name, value in wanted.items()}
+        condition = "attribute_exists(pk)"
+        watched = [*_WATCHED, *(["state"] if after.state != before.state else [])]
+        for name in watched:
+            was = _kept(before, name)
+            if was in (None, [], 0):
+                values[f":none_{name}"] = [] if was == [] else 0
+                condition += f" AND (attribute_not_exists(#{name}) OR #{name} = :none_{name})"
+            else:
+                values[f":was_{name}"] = was
+                condition += f" AND #{name} = :was_{name}"
+        change = "SET " + ", ".join(f"#{name} = :{name}" for name in wanted)
+        action = self._table.update_action(f"CASE#{before.id}", "META", change, values, condition)
+        # Some of these are words that DynamoDB keeps to itself.
+        action["Update"]["ExpressionAttributeNames"] = {f"#{name}": name for name in {*wanted, *watched}}
+        return action
 
     def postpone(self, event: CaseEvent, until: int) -> None:
         """Have `wake_due` look at an event again at `until` milliseconds: behind all that is due before."""
@@ -212,3 +267,9 @@ class Cases:
             )
         except ConflictError:
             return  # dispatched meanwhile: nothing is waiting
+
+
+def _kept(case: Case, name: str) -> Any:
+    """A field of a case as it lies in the table."""
+    value = getattr(case, name)
+    return list(value) if isinstance(value, tuple) else Decimal(str(value)) if isinstance(value, float) else value

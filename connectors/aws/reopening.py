@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from connectors.aws.cases import event_item, mention_key
 from connectors.aws.table import Item, Table
-from connectors.core.case import CaseEvent, Happening, shard
+from connectors.core.case import COUNTED, CaseEvent, Happening, shard
 from connectors.core.compose import moment
 from connectors.core.errors import ConflictError
 from connectors.core.identity import digest
@@ -75,8 +75,8 @@ class Reopening:
 
 
 def _closed(row: Item) -> bool:
-    """Solved, or waiting for the customer."""
-    return bool(row.get("state", "open") != "open")
+    """Solved, or waiting for the customer. One that is only counted is not: dispatching opens it, or does not."""
+    return row.get("state", "open") not in {"open", COUNTED}
 
 
 def _mute(post: Item) -> bool:

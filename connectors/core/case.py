@@ -12,6 +12,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from connectors.core.identity import digest
+from connectors.core.plan import Priority
 
 SHARDS = 8
 """Partitions of the *due*, *state* and *day* indexes."""
@@ -20,6 +21,10 @@ SHARDS = 8
 def shard(text: str, count: int = SHARDS) -> int:
     """Which of `count` partitions a name belongs to: evenly spread, and the same on every machine."""
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big") % count
+
+
+COUNTED = "counted"
+"""The state of a case that is none: its mentions are counted, nothing is done."""
 
 
 class _Row(BaseModel):
@@ -45,6 +50,12 @@ class Happening(StrEnum):
     REOPENED = "reopened"
     """The customer said something on a case that was solved, or that waited for just that."""
 
+    ROUTED = "routed"
+    """A route took it; `skipped` says why earlier ones did not."""
+    RAISED = "raised"
+    """An earlier route took a later post: what that route says was added."""
+    REROUTED = "rerouted"
+    """A system is gone: the case goes on under the plan in force."""
     FAILED_OVER = "failed over"
     """The next system, or topic, was asked to take over."""
     UNDELIVERED = "undelivered"
@@ -129,6 +140,14 @@ class Case(_Row):
     """Systems that are to hold this case now: the first, and those that it failed over to until it is handed back."""
     retired: tuple[str, ...] = ()
     """Stand-by systems whose record was linked and closed; they are told nothing more."""
+    joined: tuple[str, ...] = ()
+    """Of `systems`, those at which the systems of a further route begin, by which the case was raised."""
+    labels: tuple[str, ...] = ()
+    priority: Priority | None = None
+    coalesce: float = 0.0
+    """Seconds for which further posts are gathered into one note; from the route."""
+    gather_until: int = 0
+    """When the posts that are being gathered are told."""
 
     @property
     def routed(self) -> bool:
@@ -208,6 +227,10 @@ class Effect(_Row):
     status: str | None = None
     update: str | None = None
     """The id of the record update whose words a note or a reply brings."""
+    words: str | None = None
+    """Of a note: our own words, where it brings nobody else's."""
+    audience: tuple[str, ...] = ()
+    """Of a notification: the topics that take turns at it; empty for those of the case."""
     held: bool = False
     """Held back by its system's breaker, and by nothing else: no use in waking a worker while that is open."""
     generation: int = 0
@@ -241,6 +264,11 @@ def remark_id(system: str, update: str) -> str:
     return f"note#{system}#{digest(update, length=24)}#update"
 
 
+def raised_id(system: str, route: str) -> str:
+    """The ledger's name for telling one system that a case was raised."""
+    return f"note#{system}#{digest(route, length=24)}#raised"
+
+
 def link_id(system: str, other: str) -> str:
     """The ledger's name for telling the live record's system where a stand-by's record is."""
     return f"note#{system}#{digest(other, length=24)}#link"
@@ -271,6 +299,7 @@ def batch_id(system: str, members: tuple[str, ...]) -> str:
     return f"batch#{system}#{digest(*members, length=24)}"
 
 
-def notify_id(topic: str, happening: Happening) -> str:
-    """The ledger's name for telling one topic that something happened."""
-    return f"notify#{happening}#{digest(topic)}"
+def notify_id(topic: str, happening: Happening, route: str = "") -> str:
+    """The ledger's name for telling one topic that something happened; `route`: by which route a case was raised."""
+    what = f"{happening}:{route}" if route else happening
+    return f"notify#{what}#{digest(topic)}"

@@ -55,6 +55,8 @@ def case_draft(case: Case, post: Post | None, follows: str | None = None) -> Cas
         url=post.url if post else None,
         author=post.author if post else None,
         follows=follows,
+        labels=case.labels,
+        priority=case.priority,
     )
 
 
@@ -115,6 +117,8 @@ def _text(
             parts.append(_refused(wish))
         elif wish.update is not None:
             parts.append(_written(wish, updates.get(wish.update), longest))
+        elif wish.words is not None:
+            parts.append(wish.words)
         elif wish.happening is Happening.HANDED_BACK:
             parts.append(f"A stand-by record of this case was kept while this system did not answer: {wish.url}")
         elif _brings(wish):
@@ -191,13 +195,13 @@ def _cut(text: str, longest: int) -> str:
     return text[:longest].rstrip() + "\n… (shortened; the whole post is at its source)"
 
 
-def notification(case: Case, post: Post | None, notification_id: str) -> dict[str, str]:
-    """What a topic is told when a case is opened, per protocol. It carries a title and addresses, no more of the
-    customer's words: a notification cannot be taken back when a post is."""
+def notification(case: Case, post: Post | None, notification_id: str, kind: str = "case_opened") -> dict[str, str]:
+    """What a topic is told when a case is opened, or raised, per protocol. It carries a title and addresses, no more of
+    the customer's words: a notification cannot be taken back when a post is."""
     headline = title(case, post)
-    facts = {
+    facts: dict[str, object] = {
         "notification_id": notification_id,
-        "kind": "case_opened",
+        "kind": kind,
         "case": case.id,
         "route": case.route or "",
         "title": headline,
@@ -205,6 +209,15 @@ def notification(case: Case, post: Post | None, notification_id: str) -> dict[st
         "url": (post.url if post else None) or "",
         "opened_at": moment(case.opened_at),
     }
-    lines = [f"New case {case.id}: {headline}", f"From {facts['author'] or 'somebody'}", facts["url"]]
+    facts |= {"priority": case.priority} if case.priority else {}
+    facts |= {"labels": list(case.labels)} if case.labels else {}
+    what = "New case" if kind == "case_opened" else "Raised case"
+    lines = [
+        f"{what} {case.id}: {headline}",
+        f"From {facts['author'] or 'somebody'}",
+        f"Priority: {case.priority}" if case.priority else "",
+        f"Labels: {', '.join(case.labels)}" if case.labels else "",
+        str(facts["url"]),
+    ]
     text = "\n".join(line for line in lines if line)
     return {"default": json.dumps(facts, ensure_ascii=False), "email": text, "sms": f"{case.id}: {headline}"[:140]}

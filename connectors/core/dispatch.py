@@ -1,16 +1,18 @@
 """What follows from an event on a case: the effects it plans and who is woken to carry them out.
 
 Pure decisions over the store's port. Routing happens here, not when a post is taken in, so that a post that arrives
-while no plan is active is kept and routed once there is one.
+while no plan is active is kept and routed once there is one. So are later posts of a case: they may raise it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from connectors.core import failover
+from connectors.core import failover, routing
 from connectors.core.case import (
+    COUNTED,
     OUTSIDE,
     Case,
     CaseEvent,
@@ -20,19 +22,24 @@ from connectors.core.case import (
     Happening,
     note_id,
     notify_id,
+    raised_id,
     remark_id,
     reply_id,
     status_id,
 )
 from connectors.core.errors import ConflictError
+from connectors.core.facts import Facts
 from connectors.core.ledger import Pace
-from connectors.core.plan import Plan, Route
+from connectors.core.router import MOST, Decided, Plans, Router
+
+__all__ = ["MOST", "Bells", "CaseStore", "Dispatcher", "Plans"]
 
 _TRIES = 5
-MOST = 40
-"""Events of one case that are dispatched at once."""
-_FIT = 94
-"""Events and what they plan, in one transaction of the table: it takes 100 items, some of which are the case's own."""
+_GATHERED = frozenset(
+    {Happening.SAID, Happening.EDITED, Happening.REWORDED, Happening.DELETED, Happening.RESTORED},
+)
+_JOINS = frozenset({Happening.FAILED_OVER, Happening.ROUTED, Happening.RAISED, Happening.REROUTED})
+"""After these a system may have to be told what was said before."""
 
 
 class CaseStore(Protocol):
@@ -48,10 +55,23 @@ class CaseStore(Protocol):
         """The ids of those that the ledger has already."""
         ...
 
-    def plan(self, case: Case, events: Sequence[CaseEvent], effects: Sequence[Effect]) -> None:
-        """In one transaction: the effects, each absent before; the case's route; the events no longer due.
+    def plan(
+        self,
+        case: Case,
+        events: Sequence[CaseEvent],
+        effects: Sequence[Effect],
+        said: Sequence[CaseEvent] = (),
+        before: Case | None = None,
+    ) -> None:
+        """In one transaction: the effects, each absent before; the events no longer due; new lines of the timeline;
+        and, where `before` is given, the case as it is routed now, if it is still routed as it was before.
 
-        Raises ConflictError when one of the events was dispatched, or one of the effects planned, by another."""
+        Raises ConflictError when another was faster with any of these."""
+        ...
+
+    def facts(self, case: Case, mention: str, person: bool) -> Facts | None:
+        """What a route can ask of a mention; None for one that is not known, or was removed, or is our own. `person`:
+        whether it is asked who said it."""
         ...
 
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
@@ -61,12 +81,6 @@ class CaseStore(Protocol):
     def postpone(self, event: CaseEvent, until: int) -> None:
         """Have the event looked at again at `until` milliseconds, unless it is dispatched by then."""
         ...
-
-
-class Plans(Protocol):
-    """Where plans come from."""
-
-    def active_plan(self) -> Plan | None: ...
 
 
 class Bells(Protocol):
@@ -79,46 +93,61 @@ class Dispatcher:
     """Turns events into planned effects, once each."""
 
     def __init__(self, store: CaseStore, plans: Plans, bells: Bells, pace: Pace) -> None:
-        self._store, self._plans, self._bells, self._pace = store, plans, bells, pace
+        self._store, self._bells, self._pace = store, bells, pace
+        self._router = Router(plans, store.facts, int(pace.doorbell * 1000))
 
     def dispatch(self, events: Sequence[CaseEvent], now: int) -> int:
         """Plan what follows from these events of *one* case and wake the workers; how many effects were planned.
 
         At most `MOST` events. The same one twice, as a stream may bring it, counts once."""
         unique = {event.id: event for event in events}.values()
-        outside = [event for event in unique if event.kind in OUTSIDE]
-        planned = 0
-        while outside:
-            case = self._store.case(outside[0].case)
-            share = _FIT // (3 + len(failover.engaged(case)) if case else 1)
-            planned += self._dispatch(outside[:share], now)
-            outside = outside[share:]
+        planned = self._dispatch([event for event in unique if event.kind in OUTSIDE], now)
         for event in unique:
-            if event.kind is Happening.FAILED_OVER and event.due_at is not None:
+            if event.kind in _JOINS and event.due_at is not None:
                 planned += self._catch_up(event, now)
         return planned
 
     def _dispatch(self, waiting: list[CaseEvent], now: int) -> int:
-        for _ in range(_TRIES):
-            if not waiting:
-                return 0
+        planned = tries = 0
+        while waiting and tries < _TRIES:
             case = self._store.case(waiting[0].case)
-            routed = case and self._routed(case)
-            if routed is None:
+            decided = self._router.decide(case, waiting, now) if case is not None else None
+            if decided is None:
                 for event in waiting:
                     self._store.postpone(event, now + int(self._pace.doorbell * 1000))
-                return 0
-            systems = failover.engaged(routed)
-            wanted = _unique(self._opening(routed, now), self._following(routed, waiting, systems, now))
-            effects = self._unknown(wanted)
+                return planned
+            decided, effects = self._effects(decided, now)
+            changed = decided.before if decided.case != decided.before else None
             try:
-                self._store.plan(routed, waiting, effects)
+                self._store.plan(decided.case, decided.events, effects, decided.said, changed)
             except ConflictError:
                 waiting = self._store.undispatched(waiting)
+                tries += 1
                 continue
-            self._bells.ring(effect for effect in effects if not effect.state.final)
-            return len(effects)
-        return 0
+            self._bells.ring(one for one in effects if not one.state.final and (one.retry_at or 0) <= now)
+            planned += len(effects)
+            waiting = waiting[len(decided.events) :]
+        return planned
+
+    def _effects(self, decided: Decided, now: int) -> tuple[Decided, list[Effect]]:
+        """What is planned; with when the posts are told that are gathered, should that begin now."""
+        case = decided.case
+        systems = failover.engaged(case)
+        wanted = _unique(
+            self._opening(decided.before, case, now),
+            self._raising(decided.lower, case, now),
+            self._following(case, decided.events, systems, now),
+        )
+        effects = self._unknown(wanted)
+        if case.coalesce <= 0 or case.state == COUNTED:
+            return decided, effects
+        gathered = {one.id for one in effects if one.happening in _GATHERED and one.mention != decided.urgent}
+        if not gathered:
+            return decided, effects
+        until = case.gather_until if case.gather_until > now else now + int(case.coalesce * 1000)
+        wait = {"due_at": until, "retry_at": until}
+        effects = [one.model_copy(update=wait) if one.id in gathered else one for one in effects]
+        return replace(decided, case=case.model_copy(update={"gather_until": until})), effects
 
     def _catch_up(self, joined: CaseEvent, now: int) -> int:
         """Plan for a system that has just joined what happened before, in as many transactions as it takes; only then
@@ -157,38 +186,42 @@ class Dispatcher:
         known = self._store.known(wanted)
         return [effect for effect in wanted if effect.id not in known]
 
-    def _routed(self, case: Case) -> Case | None:
-        if case.routed:
-            return case
-        plan = self._plans.active_plan()
-        if plan is None:
-            return None
-        route: Route = plan.route(None)
-        return case.model_copy(
-            update={
-                "plan_version": plan.version,
-                "route": route.name,
-                "systems": route.systems,
-                "topics": route.topics,
-                "engaged": route.systems[:1],
-                "fail_over_after": route.fail_over_after,
-            },
-        )
+    # ---- what follows
 
-    def _opening(self, case: Case, now: int) -> Iterator[Effect]:
-        """What every case has: a record in its first system, and a topic that is told."""
-        due = self._due(now)
-        for system in case.systems[:1]:
-            yield failover.planned_record(case, system, now, due)
+    def _opening(self, before: Case, case: Case, now: int) -> Iterator[Effect]:
+        """What every case has: a record in its first system, and in those that have joined; a topic that is told."""
+        held = failover.engaged(case)
+        for system in (*held[:1], *(name for name in held if name not in failover.engaged(before))):
+            yield failover.planned_record(case, system, now, self._due(now))
         for topic in case.topics[:1]:
+            yield self._notification(case, notify_id(topic, Happening.OPENED), topic, now)
+
+    def _raising(self, lower: Case | None, case: Case, now: int) -> Iterator[Effect]:
+        """What follows from a case being raised: the topic of the new route is told, unless it was told of the case
+        before, and whoever works on its records."""
+        route = self._router.route(case) if lower is not None else None
+        if lower is None or route is None:
+            return
+        for topic in route.topics[:1]:
+            if topic not in lower.topics[:1]:
+                told = self._notification(case, notify_id(topic, Happening.RAISED, route.name), topic, now)
+                yield told.model_copy(update={"audience": route.topics})
+        for system in failover.engaged(lower):
             yield Effect(
                 case=case.id,
-                id=notify_id(topic, Happening.OPENED),
-                kind=EffectKind.NOTIFY,
-                target=topic,
+                id=raised_id(system, route.name),
+                kind=EffectKind.NOTE,
+                target=system,
                 planned_at=now,
-                due_at=due,
+                due_at=self._due(now),
+                happening=Happening.RAISED,
+                words=routing.news(lower, case),
             )
+
+    def _notification(self, case: Case, name: str, topic: str, now: int) -> Effect:
+        return Effect(
+            case=case.id, id=name, kind=EffectKind.NOTIFY, target=topic, planned_at=now, due_at=self._due(now)
+        )
 
     def _following(self, case: Case, events: Sequence[CaseEvent], systems: Sequence[str], now: int) -> Iterator[Effect]:
         """What systems are told of events; never of what was done there."""

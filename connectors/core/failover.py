@@ -35,11 +35,25 @@ def rank(case: Case, system: str) -> int:
     return case.systems.index(system) if system in case.systems else len(case.systems)
 
 
+def peers(case: Case, system: str) -> tuple[str, ...]:
+    """The systems that stand in for one another, this one among them: those of one route, in its order. A case that was
+    raised is held by one of each such set."""
+    found: list[str] = []
+    for name in case.systems:
+        if name in case.joined:
+            if system in found:
+                break
+            found = []
+        found.append(name)
+    return tuple(found) if system in found else (system,)
+
+
 def successor(case: Case, system: str) -> str | None:
     """The system to ask next should this one not take the case; None where a later one is asked already."""
-    if system in case.retired or any(rank(case, other) > rank(case, system) for other in engaged(case)):
+    others = peers(case, system)
+    rest = others[others.index(system) + 1 :]
+    if system in case.retired or any(name in rest for name in engaged(case)):
         return None
-    rest = case.systems[rank(case, system) + 1 :]
     return next((name for name in rest if name not in case.retired), None)
 
 
@@ -114,7 +128,8 @@ def taken(case: Case, record: Record, now: int, pace: Pace) -> Shift:
     if record.system in case.retired:
         return Shift(case, case)
     place = rank(case, record.system)
-    later = tuple(name for name in engaged(case) if rank(case, name) > place)
+    others = peers(case, record.system)
+    later = tuple(name for name in engaged(case) if name in others and rank(case, name) > place)
     live = case.record
     if live is None or rank(case, live.system) >= place:
         live = record

@@ -108,8 +108,10 @@ class Notifier:
         if line.state is EffectState.CLAIMED:  # whoever held it is gone; it may go so with every worker on this topic
             return self._fail(lines, line, UnknownOutcomeError(f"{line.target}: a worker ended before it was answered"))
         name = notification_id(case.id, lines.what)
-        message = notification(case, self._posts.post(case.first_mention), name)
-        attributes = {"case": case.id, "kind": f"case_{lines.what}", "notification_id": name, "route": case.route or ""}
+        kind = f"case_{lines.what.partition(':')[0]}"  # raised:<route>, where a case may be raised more than once
+        message = notification(case, self._posts.post(case.first_mention), name, kind)
+        attributes = {"case": case.id, "kind": kind, "notification_id": name, "route": case.route or ""}
+        attributes |= {"priority": case.priority} if case.priority else {}
         held = claimed(line, self._now(), self._pace.lease)
         self._ledger.claim(line, held)
         try:
@@ -159,6 +161,7 @@ class Notifier:
             planned_at=held.planned_at,
             due_at=self._now(),
             rounds=held.rounds,
+            audience=held.audience,
         )
         detail = {"from": held.target, "to": topic, "why": after.error or ""}
         event = self._event(after, Happening.FAILED_OVER, detail)
@@ -216,7 +219,7 @@ class _Lines:
         self._prefix, _, _ = effect_id.rpartition("#")
         self.what = self._prefix.partition("#")[2]
         asked = ledger.effect(case.id, effect_id)
-        topics = dict.fromkeys(case.topics)
+        topics = dict.fromkeys((asked.audience if asked is not None else ()) or case.topics)
         if asked is not None and asked.target not in topics:  # planned before the case's topics changed
             topics = {asked.target: None, **topics}
         self.topics = tuple(topics)

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.core.identity import digest
-from connectors.core.models import Mention
 
 
 def canonical(document: object) -> str:
@@ -91,6 +90,16 @@ class SystemConfig(_Config):
 
 
 Priority = Literal["low", "normal", "high", "urgent"]
+PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
+"""In rising order."""
+_ALWAYS = {"name", "systems", "topics", "fail_over_after"}
+"""Fields of a route that its plan's version has always been made of; of the others only what is not the default, so
+that a plan keeps its version when Hailback learns a field that the plan does not use."""
+
+
+def higher(one: Priority | None, other: Priority | None) -> Priority | None:
+    """The higher of two priorities; none is lower than any."""
+    return max(one, other, key=lambda given: PRIORITIES.index(given) if given else -1)
 
 
 class Route(_Document):
@@ -98,8 +107,8 @@ class Route(_Document):
 
     `when`: a pattern over `connectors.core.facts`, in EventBridge's language and with exact types; None takes
     everything. `opens`: whether a case is opened at all, or a mention is only counted; then there are no systems and no
-    topics. `coalesce`: seconds for which further posts are gathered into one note. `fail_over_after`: seconds for which a
-    system may refuse before the next one is asked. `plan` is the id of the plan that it stands in, where there are
+    topics. `coalesce`: seconds for which further posts are gathered into one note. `fail_over_after`: seconds for which
+    a system may refuse before the next one is asked. `plan` is the id of the plan that it stands in, where there are
     several."""
 
     name: str
@@ -128,17 +137,16 @@ class Plan(_Document):
     def of(cls, routes: tuple[Route, ...], systems: dict[str, SystemConfig], effects: bool = True) -> Plan:
         """Compile: keep the systems that are named, and name the result. Raises KeyError for a missing system."""
         used = {name: systems[name] for route in routes for name in route.systems}
-        body: dict[str, Any] = {
-            "routes": [route.model_dump(mode="json") for route in routes],
+        body: dict[str, object] = {
+            "routes": [_body(route) for route in routes],
             "systems": {name: system.model_dump(mode="json") for name, system in used.items()},
         }
         body |= {} if effects else {"effects": False}
         return cls(version=version_of("plan", body), routes=routes, systems=used, effects=effects)
 
-    def route(self, mention: Mention | None) -> Route:
-        """The first route that takes this mention. The last route is the catch-all, so there always is one."""
-        del mention  # the catch-all asks for nothing
-        return self.routes[-1]
+    def named(self, name: str | None) -> Route | None:
+        """The route of this name."""
+        return next((route for route in self.routes if route.name == name), None)
 
     def uses(self, name: str) -> bool:
         """Whether a route names this system."""
@@ -147,3 +155,8 @@ class Plan(_Document):
     def with_system(self, system: SystemConfig) -> Plan:
         """The same routes over a changed system: another version, unless nothing changed."""
         return Plan.of(self.routes, {**self.systems, system.id: system}, self.effects)
+
+
+def _body(route: Route) -> dict[str, object]:
+    said = route.model_dump(mode="json", exclude_defaults=True)
+    return said | route.model_dump(mode="json", include=_ALWAYS)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from connectors.core.delivery import Delivery
 from connectors.core.health import TokenHealth
 from connectors.core.models import AnyEvent, Deletion, Mention, RecordStatus
+from connectors.core.plan import Priority
 
 
 class Receiver(Protocol):
@@ -60,6 +61,10 @@ class CaseDraft:
     author: str | None = None
     follows: str | None = None
     """The id of the record that was closed for good and that this one carries on, in a system that has such."""
+    labels: tuple[str, ...] = ()
+    """Words that the plan gives to a case: letters, digits, hyphens and underscores."""
+    priority: Priority | None = None
+    """What the plan says; the system's own setting where it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

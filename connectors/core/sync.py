@@ -211,7 +211,7 @@ class RecordSync:
         Wishes are read first: a note that another worker begins meanwhile is then seen, or takes one of these wishes
         and so wins. The other way round, later wishes could overtake it."""
         while True:
-            wishes = self._ledger.pending(case.id, f"note#{system}#", BATCH)
+            wishes = self._ripe(case, system)
             begun = self._ledger.pending(case.id, f"batch#{system}#", 1)
             if begun:
                 yield begun[0]
@@ -222,6 +222,15 @@ class RecordSync:
         status = self._newest_status(case, system)
         if status is not None:
             yield status
+
+    def _ripe(self, case: Case, system: str) -> list[Effect]:
+        """The oldest wishes to be told, or none while all that there are wait to be gathered: see `Route.coalesce`.
+        One that does not wait takes those with it that came before."""
+        now = self._now()
+        wishes = self._ledger.pending(case.id, f"note#{system}#", BATCH)
+        if all(now < (wish.retry_at or 0) for wish in wishes) and len(wishes) == BATCH:
+            wishes = self._ledger.pending(case.id, f"note#{system}#", MOST)
+        return wishes[:BATCH] if any(now >= (wish.retry_at or 0) for wish in wishes) else []
 
     def _newest_status(self, case: Case, system: str) -> Effect | None:
         """The last of the changes, where it was not made here; those before it are of no interest any more."""

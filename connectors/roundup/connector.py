@@ -89,7 +89,24 @@ class Roundup:
         Raises SpentPermitError where the permit is spent and no issue shows: another worker may be about to commit.
         If `find` still says None after that, reserve a fresh permit.
         """
-        return self._reference(self._create("issue", payloads.issue(case, key, self._settings), key, permit))
+        return self._reference(
+            self._create("issue", payloads.issue(case, key, self._settings, self._known(case)), key, permit)
+        )
+
+    def _known(self, case: CaseDraft) -> payloads.Known:
+        """The tracker's priorities and keywords, as far as the plan says anything of that kind."""
+        return payloads.Known(
+            payloads.named(self._names("priority")) if case.priority else {},
+            payloads.named(self._names("keyword")) if case.labels else {},
+        )
+
+    def _names(self, name: str) -> list[dict[str, Any]]:
+        """The items of a class that a tracker may do without; none where it does, or does not show them."""
+        answer = self._call("GET", f"rest/data/{name}?@fields=name", handled={400, 403, 404})
+        if answer.status != 200:
+            return []
+        rows: list[dict[str, Any]] = self._data(answer).get("collection") or []
+        return rows
 
     def find(self, key: str) -> Reference | None:
         """The issue that carries `key`; one that was retired is not found."""

@@ -7,6 +7,8 @@ control character it is given; PostgreSQL behind it refuses NUL.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.core.ports import CaseDraft, NoteDraft
@@ -18,6 +20,19 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NO_PROPERTY = re.compile(r"Property (\S+) not found in class|Field (\S+) is not valid for|Unknown property: (\w+)")
 _NO_VALUE = re.compile(r"""property (\w+): |you must enter ID or .* for (\w+)|no (\w+) of name""", re.IGNORECASE)
 _ORIGIN = re.compile(r"header|origin|referer|invalid host|rest interface|authorize request", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The tracker's own priorities and keywords: id by name, in small letters."""
+
+    priorities: Mapping[str, str] = field(default_factory=dict)
+    keywords: Mapping[str, str] = field(default_factory=dict)
+
+
+def named(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Id by name, in small letters."""
+    return {str(row.get("name", "")).casefold(): str(row["id"]) for row in rows if "id" in row}
 
 
 def clean(text: str) -> str:
@@ -32,13 +47,17 @@ def title(text: str) -> str:
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
-def issue(case: CaseDraft, key: str, settings: RoundupSystem) -> dict[str, object]:
-    """A new issue, without a message: all posts come as notes."""
+def issue(case: CaseDraft, key: str, settings: RoundupSystem, known: Known | None = None) -> dict[str, object]:
+    """A new issue, without a message: all posts come as notes. Of what the plan says, the tracker gets the priority and
+    the keywords that it knows; it would refuse the issue for any other."""
+    known = known or Known()
     fields: dict[str, object] = {"title": title(case.title), "external_id": key}
     if case.url:
         fields["conversation_url"] = clean(case.url)
-    if settings.priority:
-        fields["priority"] = settings.priority
+    if priority := known.priorities.get(case.priority or "", settings.priority):
+        fields["priority"] = priority
+    if keywords := [known.keywords[label.casefold()] for label in case.labels if label.casefold() in known.keywords]:
+        fields["keyword"] = list(dict.fromkeys(keywords))
     if settings.status:
         fields["status"] = settings.status
     return fields

@@ -71,13 +71,13 @@ def ticket(case: CaseDraft, key: str, settings: ZendeskSystem) -> bytes:
         "external_id": key,
         "subject": title(case.title),
         "comment": {"body": marked("\n".join(lines), key), "public": False},
-        "tags": ["hailback"],
+        "tags": ["hailback", *(label.lower() for label in case.labels)],
     }
     if case.follows and case.follows.isdecimal():
         # https://developer.zendesk.com/documentation/ticketing/managing-tickets/creating-and-updating-tickets
         fields["via_followup_source_id"] = int(case.follows)
-    if settings.priority:
-        fields["priority"] = settings.priority
+    if priority := case.priority or settings.priority:
+        fields["priority"] = priority
     return packed({"ticket": fields})
 
 

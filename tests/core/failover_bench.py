@@ -14,6 +14,7 @@ from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectStat
 from connectors.core.compose import UpdateWords
 from connectors.core.dispatch import MOST, Dispatcher
 from connectors.core.errors import ConflictError, RemoteError, SpentPermitError, UnavailableError
+from connectors.core.facts import Facts
 from connectors.core.failover import rank
 from connectors.core.ledger import Pace
 from connectors.core.models import RecordStatus
@@ -21,7 +22,7 @@ from connectors.core.plan import Plan, Route, SystemConfig
 from connectors.core.ports import CaseDraft, NoteDraft, Reference
 from connectors.core.sync import OutOfTimeError, RecordSync
 from tests.core.sync_bench import CASE, WORKER
-from tests.doubles import Clock, MemoryLedger, Tracker, Words
+from tests.doubles import Clock, MemoryLedger, Shelf, Tracker, Words
 
 A, B, C = "stack/Primary", "stack/Standby", "stack/Third"
 PACE = Pace(doorbell=60, lease=65, backoff=15, longest=900, trip=3, open=30, open_longest=150)
@@ -94,6 +95,11 @@ class Desk(Tracker):
 
     def saying(self, words: str) -> int:
         return sum(words in text for _, text in self.notes)
+
+
+def routed(case: Case) -> tuple[object, ...]:
+    """What the table looks at before it writes where a case goes."""
+    return case.plan_version, case.route, case.engaged, case.retired, case.gather_until
 
 
 class Rows:
@@ -182,8 +188,18 @@ class World:
         waiting = {event.id for event in self.ledger.events if event.due_at is not None}
         return [event for event in events if event.id in waiting]
 
-    def plan(self, case: Case, events: Sequence[CaseEvent], effects: Sequence[Effect]) -> None:
-        assert len(events) + len(effects) + 1 <= 100, "more than a transaction takes"
+    def facts(self, case: Case, mention: str, person: bool) -> Facts | None:
+        return {}
+
+    def plan(
+        self,
+        case: Case,
+        events: Sequence[CaseEvent],
+        effects: Sequence[Effect],
+        said: Sequence[CaseEvent] = (),
+        before: Case | None = None,
+    ) -> None:
+        assert len(events) + len(effects) + len(said) + 1 <= 100, "more than a transaction takes"
         self.ledger.before_write()
         if len(self.undispatched(events)) < len(events) or self.known(effects):
             raise ConflictError
@@ -192,16 +208,15 @@ class World:
             event.model_copy(update={"due_at": None}) if event.id in gone else event for event in self.ledger.events
         ]
         self.ledger.effects.update({effect.id: effect for effect in effects})
-        if any(effect.kind is EffectKind.RECORD for effect in effects):
-            held = self.meta.model_copy(update={"record": self.meta.record})
-            self.ledger.meta = case.model_copy(update={"record": held.record})
+        self.ledger.events += said
+        if before is not None:
+            if routed(before) != routed(self.meta):
+                raise ConflictError
+            self.ledger.meta = case.model_copy(update={"record": self.meta.record, "state": self.meta.state})
         self.ledger.after_write()
 
     def postpone(self, event: CaseEvent, until: int) -> None:
         raise AssertionError("there is a plan")
-
-    def active_plan(self) -> Plan | None:
-        return self.plan_in_force
 
     def ring(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
@@ -215,7 +230,7 @@ class World:
 
     def dispatch(self, events: Sequence[CaseEvent]) -> None:
         with suppress(Died, ConflictError):
-            Dispatcher(self, self, self, self.pace).dispatch(events[:MOST], self.clock.now())
+            Dispatcher(self, Shelf(self.plan_in_force), self, self.pace).dispatch(events[:MOST], self.clock.now())
 
     def work(self, system: str) -> None:
         born, now = self.clock.seconds, self.clock.now

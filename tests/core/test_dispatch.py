@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from connectors.core.case import Case, CaseEvent, Effect, Happening
 from connectors.core.dispatch import Dispatcher
 from connectors.core.errors import ConflictError
+from connectors.core.facts import Facts
 from connectors.core.ledger import Pace
 from tests.core.sync_bench import CASE
 from tests.store.shop import Plans, Rung
@@ -28,8 +29,18 @@ class Store:
     def known(self, effects: Sequence[Effect]) -> set[str]:
         return {effect.id for effect in self.planned}
 
-    def plan(self, case: Case, events: Sequence[CaseEvent], effects: Sequence[Effect]) -> None:
-        assert len(effects) + len(events) + 1 <= 100, "more than a transaction takes"
+    def facts(self, case: Case, mention: str, person: bool) -> Facts | None:
+        return {}
+
+    def plan(
+        self,
+        case: Case,
+        events: Sequence[CaseEvent],
+        effects: Sequence[Effect],
+        said: Sequence[CaseEvent] = (),
+        before: Case | None = None,
+    ) -> None:
+        assert len(effects) + len(events) + len(said) + 1 <= 100, "more than a transaction takes"
         if self.conflicts:
             self.conflicts -= 1
             raise ConflictError

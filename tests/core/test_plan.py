@@ -53,7 +53,7 @@ def test_a_plan_survives_the_table() -> None:
 
 def test_a_route_with_a_condition_that_is_not_understood_is_not_read_as_a_catch_all() -> None:
     with pytest.raises(ValidationError):
-        Route.model_validate({**ROUTE.model_dump(), "when": {"language": ["de"]}})
+        Route.model_validate({**ROUTE.model_dump(), "unless": {"language": ["de"]}})
 
 
 def test_the_documentation_names_every_field() -> None:

@@ -91,15 +91,6 @@ def test_every_remedy_is_a_sentence(field: str) -> None:
     assert remedy.endswith(".")
 
 
-def test_a_second_route_is_refused() -> None:
-    assert plan({"Routes": [ROUTE, {**ROUTE, "Name": "b"}, {**ROUTE, "Name": "c"}]}) == [
-        (
-            "Routes[1]: a second route is not built yet (3 are written). "
-            "Keep one route, the catch-all that takes every mention."
-        )
-    ]
-
-
 def read_route(**changes: Any) -> Any:
     routes, findings = check_plan({"Routes": [{**ROUTE, **changes}]}, GRANTS)
     assert findings == []
@@ -158,12 +149,18 @@ def test_a_misspelt_field_is_told_what_was_probably_meant(properties: dict[str, 
 def test_a_misspelt_field_of_a_plan_and_a_route() -> None:
     assert plan({**PLAN, "Route": []}) == ["Route: is not a field. Did you mean Routes?"]
     assert route(Notfy=[TOPIC]) == ["Routes[0].Notfy: is not a field. Did you mean Notify?"]
-    assert route(labels="x") == ["Routes[0].labels: is not a field; Labels would be, but is not built yet. Remove it."]
+    assert route(lead="x") == [
+        (
+            "Routes[0].lead: is not a field; Lead would be, but is not built yet. "
+            "Write Case; no registered system of record takes leads yet."
+        )
+    ]
+    assert route(labels="x") == ["Routes[0].labels: is not a field. Did you mean Labels?"]
 
 
 def test_an_unknown_field_is_told_which_there_are() -> None:
     assert source({**FORUM, "Zzz": "1"}) == [
-        "Zzz: is not a field. Remove it, or use one of: Connector, Secret, Poll, BaseUrl, Account."
+        "Zzz: is not a field. Remove it, or use one of: Connector, Secret, Poll, Hold, BaseUrl, Account."
     ]
 
 

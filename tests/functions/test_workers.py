@@ -88,7 +88,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, aws_environment: None) -> Iterator[
         }.items():
             monkeypatch.setenv(name, value)
         plans, lines = Plans(), StringIO()
-        monkeypatch.setattr(ConfigStore, "active_plan", lambda self: plans.plan)
+        monkeypatch.setattr(ConfigStore, "active_plan", lambda self: plans.active)
+        monkeypatch.setattr(ConfigStore, "plan", lambda self, version: plans.plan(version))
         forum = SourceConfig.of("stack/Forum", "discourse", "hailback/forum", {"BaseUrl": f"https://{FORUM}"})
         old = SourceConfig.of("stack/Old", "discourse", "hailback/forum", {"BaseUrl": f"https://{FORUM}"})
         monkeypatch.setattr(
@@ -334,9 +335,9 @@ def test_a_topic_is_told_once(machine: Machine) -> None:
     known = sns_backends[DEFAULT_ACCOUNT_ID][topic.split(":")[3]].topics[topic]
     known.subscriptions_confimed = 1  # moto counts none
     plans = Plans()
-    assert plans.plan is not None
-    route = plans.plan.routes[0].model_copy(update={"topics": (topic,)})
-    plans.plan = plans.plan.of((route,), plans.plan.systems)
+    assert plans.active is not None
+    route = plans.active.routes[0].model_copy(update={"topics": (topic,)})
+    plans.active = plans.active.of((route,), plans.active.systems)
     machine.shop.take_in(said(text=f"{WORDS} " * 100, title="The heating"))
     machine.shop.dispatcher(plans=plans).dispatch(machine.shop.timeline(), machine.shop.now())
     (effect,) = [each for each in machine.shop.cases.effects(CASE) if each.kind == "notify"]

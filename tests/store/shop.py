@@ -39,12 +39,18 @@ class Plans:
 
     def __init__(self, active: bool = True) -> None:
         system = SystemConfig.of(SYSTEM, "roundup", "hailback/tracker", {})
-        self.plan: Plan | None = None
+        self.active: Plan | None = None
         if active:
-            self.plan = Plan.of((Route(name="all", systems=(SYSTEM,), topics=(TOPIC,)),), {SYSTEM: system})
+            self.active = Plan.of((Route(name="all", systems=(SYSTEM,), topics=(TOPIC,)),), {SYSTEM: system})
 
     def active_plan(self) -> Plan | None:
-        return self.plan
+        return self.active
+
+    def plan(self, version: str) -> Plan | None:
+        return self.active if self.active is not None and self.active.version == version else None
+
+    def system(self, name: str) -> SystemConfig | None:
+        return self.active.systems.get(name) if self.active is not None else None
 
 
 class Shop:

@@ -42,7 +42,7 @@ class Two(Plans):
     def __init__(self) -> None:
         configs = {name: SystemConfig.of(name, "roundup", "hailback/x", {}) for name in (SYSTEM, STANDBY)}
         route = Route(name="all", systems=(SYSTEM, STANDBY), topics=(TOPIC,), fail_over_after=90.5)
-        self.plan = Plan.of((route,), configs)
+        self.active = Plan.of((route,), configs)
 
 
 def case_of(shop: Shop) -> Case:

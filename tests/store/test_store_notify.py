@@ -18,9 +18,9 @@ assert TOPIC == CARE
 def open_case(shop: Shop) -> Effect:
     """A case with two topics; the first one's line, planned."""
     plans = Plans()
-    assert plans.plan is not None
-    route = plans.plan.routes[0].model_copy(update={"topics": (CARE, FAR)})
-    plans.plan = plans.plan.of((route,), plans.plan.systems)
+    assert plans.active is not None
+    route = plans.active.routes[0].model_copy(update={"topics": (CARE, FAR)})
+    plans.active = plans.active.of((route,), plans.active.systems)
     shop.take_in(said())
     shop.dispatcher(plans=plans).dispatch(shop.timeline(), shop.now())
     (line,) = lines(shop)

@@ -30,12 +30,13 @@ from connectors.core.case import (
 from connectors.core.compose import Post, UpdateWords
 from connectors.core.dispatch import Dispatcher
 from connectors.core.errors import ConflictError
+from connectors.core.facts import Facts
 from connectors.core.ledger import Pace, Shift
 from connectors.core.models import RecordStatus
 from connectors.core.plan import Plan, Route, SystemConfig
 from connectors.core.ports import RecordSystem
 from connectors.core.sync import OutOfTimeError, RecordSync
-from tests.doubles import Clock, MemoryLedger
+from tests.doubles import Clock, MemoryLedger, Shelf
 from tests.tiers.site import chance
 
 PACE = Pace()
@@ -234,7 +235,7 @@ class Fleet:
             cell.due.add(event.id)
         self.open.add(cell.name)
         if chance(self.seed, "stream", cell.name, event.id) >= self.lost:  # else the sweep finds it
-            Dispatcher(self, self, self, PACE).dispatch([event], self.clock.now())
+            Dispatcher(self, Shelf(self._plan), self, PACE).dispatch([event], self.clock.now())
 
     def _mortal(self, cell: Cell) -> Callable[[], None]:
         writes = 0
@@ -262,22 +263,30 @@ class Fleet:
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
         return [event for event in events if event.id in self.cells[event.case].due]
 
-    def plan(self, case: Case, events: Sequence[CaseEvent], effects: Sequence[Effect]) -> None:
-        assert len(events) + len(effects) + 1 <= 100, "more than a transaction takes"
+    def facts(self, case: Case, mention: str, person: bool) -> Facts | None:
+        return {}
+
+    def plan(
+        self,
+        case: Case,
+        events: Sequence[CaseEvent],
+        effects: Sequence[Effect],
+        said: Sequence[CaseEvent] = (),
+        before: Case | None = None,
+    ) -> None:
+        assert len(events) + len(effects) + len(said) + 1 <= 100, "more than a transaction takes"
         cell = self.cells[case.id]
         with cell.lock:
             if len(self.undispatched(events)) < len(events) or self.known(effects):
                 raise ConflictError
             cell.due -= {event.id for event in events}
             cell.ledger.effects.update({effect.id: effect for effect in effects})
-            if any(effect.kind is EffectKind.RECORD for effect in effects) and not cell.meta.routed:
+            cell.ledger.events += said
+            if before is not None and not cell.meta.routed:
                 cell.ledger.meta = case
 
     def postpone(self, event: CaseEvent, until: int) -> None:
         raise AssertionError("there is a plan")
-
-    def active_plan(self) -> Plan | None:
-        return self._plan
 
     def ring(self, effects: Iterable[Effect]) -> None:
         """Each wake-up arrives twice, unless it is lost."""
@@ -327,7 +336,7 @@ class Fleet:
         waiting = [event for event in events if not overdue or (event.due_at or 0) <= now]
         if waiting:
             with suppress(ConflictError):
-                Dispatcher(self, self, self, PACE).dispatch(waiting, now)
+                Dispatcher(self, Shelf(self._plan), self, PACE).dispatch(waiting, now)
 
     def sweep(self) -> None:
         """What `wake_due` does each minute, for all shards."""

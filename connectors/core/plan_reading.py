@@ -1,0 +1,129 @@
+"""How a document of an administrator is read: what both a resource's fields and a plan's routes need of that.
+
+No value of an unknown field is ever repeated: it may be a password in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from pydantic import BaseModel
+
+from connectors.core.plan_settings import Finding
+
+MOST_STANDBYS = 5
+"""Systems, or topics, of one route: what happens at once to all of them has to fit into one transaction."""
+SYSTEM_ID = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}/[A-Za-z0-9]{1,255}")
+"""`stack/logicalId`, of a source as well."""
+
+_ENVELOPE = ("ServiceToken", "ServiceTimeout", "Revision")
+_LOOKS_SECRET = re.compile(r"passw|token|credential|api_?key|secret|auth", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The registered connectors of one kind: their names, and the settings that each takes."""
+
+    names: Collection[str]
+    settings_model: Callable[[str], type[BaseModel]]
+    polls: Callable[[str], bool] = lambda _: False
+    """Whether a connector can be asked what happened."""
+    pushes: Callable[[str], bool] = lambda _: False
+    """Whether a connector tells by webhook what happened."""
+    asks_as_somebody: Callable[[str], bool] = lambda _: True
+    """Whether a connector that is asked cannot do without credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What the machine was granted when it was deployed; resources outside are findings that name the parameter.
+
+    `refused_host` says why a system may not be at this host, or None where it may, as far as can be told unasked.
+    """
+
+    secrets_prefix: str
+    topics_prefix: str
+    refused_host: Callable[[str], str | None] = lambda _: None
+
+
+def closest(word: str, words: Collection[str]) -> str | None:
+    """The known word that was probably meant, whatever its capitals; None where nothing is close."""
+    folded = {known.lower(): known for known in words}
+    close = get_close_matches(word.lower(), list(folded), n=1, cutoff=0.6)
+    return folded[close[0]] if close else None
+
+
+def unfamiliar(
+    given: Mapping[str, object],
+    fields: Collection[str],
+    not_built: Mapping[str, str],
+    path: str,
+    envelope: Collection[str] = _ENVELOPE,
+) -> list[Finding]:
+    """Keys that are none of `fields`: what was meant instead, or why it is not there yet."""
+    findings = []
+    for key in given:
+        if key in fields or key in envelope:
+            continue
+        if key in not_built:
+            findings.append(Finding(f"{path}{key}", "is not built yet.", not_built[key]))
+            continue
+        where = f"{path}{short(key)}"
+        near = closest(key, [*fields, *not_built, *(name for name in envelope if name == "Revision")])
+        if near and near in not_built:
+            findings.append(Finding(where, f"is not a field; {near} would be, but is not built yet.", not_built[near]))
+        elif near:
+            findings.append(Finding(where, "is not a field.", f"Did you mean {near}?"))
+        elif _LOOKS_SECRET.search(key):
+            remedy = "Never write secrets into a template; keep them in Secrets Manager and name them in Secret."
+            findings.append(Finding(where, "is not a field.", remedy))
+        else:
+            findings.append(Finding(where, "is not a field.", f"Remove it, or use one of: {', '.join(fields)}."))
+    return findings
+
+
+def text_of(given: Mapping[str, object], key: str, path: str, findings: list[Finding], remedy: str) -> str | None:
+    """A scalar as text; a finding, and None, where it is missing or none."""
+    value = given.get(key)
+    if value is None or value == "":
+        findings.append(Finding(f"{path}{key}", "is missing.", remedy))
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return str(value)
+    findings.append(Finding(f"{path}{key}", "is not a text.", remedy))
+    return None
+
+
+def list_of(
+    given: Mapping[str, object], key: str, path: str, findings: list[Finding], example: str, most: int = MOST_STANDBYS
+) -> list[str]:
+    """A list of at most `most` different texts, at least one; with findings where it is not."""
+    where, value = f"{path}.{key}", given.get(key)
+    if value is None or value in ([], ""):
+        findings.append(Finding(where, "is missing.", f"Write {example}."))
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        findings.append(Finding(where, "is not a list of texts.", f"Write {example}."))
+        return []
+    for index, item in enumerate(value):
+        if item in value[:index]:
+            findings.append(Finding(f"{where}[{index}]", f"'{short(item)}' is named twice.", "Remove one of them."))
+    if len(value) > most:
+        findings.append(Finding(where, f"{len(value)} are written, over the limit of {most}.", "Keep the first few."))
+    return value
+
+
+def stem_of(prefix: str) -> str:
+    """What the names begin with that were granted."""
+    return prefix.removesuffix("*")
+
+
+def short(text: str, longest: int = 80) -> str:
+    """Printable, and no longer than that."""
+    clean = "".join(character if character.isprintable() else "?" for character in text)
+    return clean if len(clean) <= longest else f"{clean[:longest]}…"

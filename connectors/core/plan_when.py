@@ -1,0 +1,176 @@
+"""A route's `When`: read by the types of a mention's fields, and refused where it can never, or must always, be true.
+
+In a template every scalar arrives as a text, so a mapping is read by the type of each field; a JSON text carries exact
+types. What the language itself forbids, `pattern_parse` says; here is what only mentions know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from connectors.core.facts import CLOSED, FIELDS, NOT_BUILT, FieldType, field_type
+from connectors.core.pattern import Key, Pattern
+from connectors.core.pattern_coerce import FieldType as Written
+from connectors.core.pattern_coerce import coerce
+from connectors.core.pattern_operators import Absent, AnythingBut, Check, Cidr, Equals, Exists, Numeric
+from connectors.core.pattern_parse import OPERATORS, PatternError, parse, read
+from connectors.core.plan_reading import SYSTEM_ID, closest, short
+from connectors.core.plan_settings import Finding
+
+_TYPES: dict[str, Written] = {
+    **{path: "text" if kind == "time" else kind for path, kind in FIELDS.items()},
+    "metrics.*": "number",
+}
+_METRICS = "metrics.<name>"
+
+
+def check_when(
+    given: object, path: str, connectors: Collection[str] | None = None
+) -> tuple[dict[str, Any] | None, Pattern | None, list[Finding]]:
+    """A `When`, with exact types and compiled; or everything that is wrong with it.
+
+    `connectors`: the names of the registered sources; None where they are not known here."""
+    findings: list[Finding] = []
+    if isinstance(given, str):
+        try:
+            when = dict(read(given, path))
+        except PatternError as error:
+            return None, None, list(error.findings)
+        findings += _unknown(when, path, "")
+    elif isinstance(given, Mapping):
+        findings += _unknown(given, path, "")
+        when = _exact(given, path, findings)
+    else:
+        example = "Write a field and a list of values, such as intent: [complaint]."
+        return None, None, [Finding(path, "is neither a mapping nor a JSON text.", example)]
+    try:
+        pattern = parse(when, path) if when or not findings else Pattern(())
+    except PatternError as error:
+        _add(findings, error.findings)
+        return None, None, findings
+    findings += _never(pattern, path, connectors)
+    return (None, None, findings) if findings else (when, pattern, [])
+
+
+def _exact(given: Mapping[str, object], path: str, findings: list[Finding]) -> dict[str, object]:
+    """The fields that can be read, with the types that they have."""
+    when: dict[str, object] = {}
+    for name, value in given.items():
+        try:
+            when |= coerce({name: value}, _TYPES, path)
+        except PatternError as error:
+            _add(findings, error.findings)
+    return when
+
+
+def _add(findings: list[Finding], more: Sequence[Finding]) -> None:
+    """What is wrong with a field besides; one that does not exist is named once."""
+    known = [finding.path for finding in findings]
+    findings += [one for one in more if not any(_inside(one.path, name) for name in known)]
+
+
+def _inside(path: str, name: str) -> bool:
+    return path == name or path.startswith((f"{name}.", f"{name}["))
+
+
+def _unknown(given: object, where: str, path: str) -> Iterator[Finding]:
+    """Fields that mentions do not have."""
+    for name, value in given.items() if isinstance(given, Mapping) else ():
+        at = f"{where}.{short(str(name))}"
+        if name == "$or":
+            for number, one in enumerate(value if isinstance(value, list) else ()):
+                yield from _unknown(one, f"{at}[{number}]", path)
+            continue
+        field = f"{path}.{name}" if path else str(name)
+        if remedy := NOT_BUILT.get(field):
+            yield Finding(at, "is not built yet.", remedy)
+        elif isinstance(value, Mapping) and any(known.startswith(f"{field}.") for known in (*FIELDS, _METRICS)):
+            yield from _unknown(value, at, field)
+        elif isinstance(value, Mapping) and field_type(field) is not None:
+            inner = {key: one for key, one in value.items() if key not in OPERATORS}
+            yield from _unknown(inner, at, field)
+        elif field_type(field) is None:
+            yield Finding(at, *_meant(field))
+
+
+def _meant(field: str) -> tuple[str, str]:
+    parts = [known for known in (*FIELDS, _METRICS) if known.startswith(f"{field}.")]
+    if parts:
+        return f"is no value: it has the fields {', '.join(part.rpartition('.')[2] for part in parts)}.", (
+            f"Write {parts[0]}, as {field}: {{{parts[0].rpartition('.')[2]}: […]}}."
+        )
+    short_names = {known.rpartition(".")[2]: known for known in reversed(FIELDS)}
+    near = closest(field, [*FIELDS, *NOT_BUILT]) or short_names.get(
+        closest(field.rpartition(".")[2], list(short_names)) or ""
+    )
+    if near in NOT_BUILT:
+        return f"is not a field of a mention; {near} would be, but is not built yet.", NOT_BUILT[near]
+    return "is not a field of a mention.", (
+        f"Did you mean {near}?" if near else f"Use one of: {', '.join(FIELDS)}, {_METRICS}."
+    )
+
+
+def _never(pattern: Pattern, root: str, connectors: Collection[str] | None) -> list[Finding]:
+    """What no mention fits, and what every one does."""
+    closed = {**CLOSED, **({} if connectors is None else {"connector": tuple(connectors)})}
+    keys = dict.fromkeys(key for branch in pattern.branches for key in branch.keys if field_type(key.path) is not None)
+    found = [finding for key in keys for test in key.tests for finding in _odd(key, test, f"{root}.{key.path}", closed)]
+    return list(dict.fromkeys(found))
+
+
+def _odd(key: Key, test: Check, where: str, closed: Mapping[str, tuple[object, ...]]) -> Iterator[Finding]:
+    kind = field_type(key.path)
+    if isinstance(test, AnythingBut):
+        for inner in test.tests:
+            yield from _odd(key, inner, where, closed)
+    elif isinstance(test, Exists | Absent):
+        if not key.path.startswith("metrics."):
+            yield _there(test, where, kind)
+    elif not isinstance(test, Equals) and (
+        isinstance(test, Cidr) or isinstance(test, Numeric) is not (kind == "number")
+    ):
+        sentence = f"{test.words} can never be true: it is a {kind}."
+        remedy = "Compare it with numeric." if kind == "number" else "Write true or false."
+        yield Finding(where, sentence, remedy if kind != "text" else "Write a text, or prefix, suffix or wildcard.")
+    elif isinstance(test, Equals) and not _of_kind(test.value, kind):
+        yield Finding(where, f"{test.words} can never be true: it is a {kind}.", f"Write a {kind}.")
+    elif (known := closed.get(key.path)) is not None and not any(test.fits(one) for one in known):  # type: ignore[arg-type]
+        yield Finding(where, f"{test.words} can never be true.", _instead(test, known))
+    elif key.path == "source" and isinstance(test, Equals) and not SYSTEM_ID.fullmatch(str(test.value)):
+        yield Finding(where, f"{test.words} is not the id of a Custom::Source.", "Write !Ref and the resource's name.")
+    elif key.path == "confidence" and not (isinstance(test, Equals) and test.value is None) and not _share(test):
+        yield Finding(where, f"{test.words} can never be true: it lies between 0 and 1.", "Write a share such as 0.8.")
+
+
+def _there(test: Exists | Absent, where: str, kind: FieldType | None) -> Finding:
+    """Every mention has every field, null where its source does not tell."""
+    if isinstance(test, Absent):
+        remedy = "For what its source does not tell, give When as a JSON text and write [null]."
+        return Finding(where, "'exists: false' can never be true: every mention has it.", remedy)
+    told = {"number": "{numeric: ['>=', 0]}", "boolean": "[true, false]"}.get(kind or "", "{wildcard: '*'}")
+    return Finding(where, "'exists: true' is true of every mention.", f"Remove it, or write {told}: what is known.")
+
+
+def _share(test: Check) -> bool:
+    """Whether a share of one can fit, as far as the ends of the range tell."""
+    if isinstance(test, Numeric):
+        return (test.low is None or test.low <= 1) and (test.high is None or test.high >= 0)
+    return not isinstance(test, Equals) or (isinstance(test.value, int | float) and 0 <= test.value <= 1)
+
+
+def _of_kind(value: object, kind: FieldType | None) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return (kind == "number") if isinstance(value, int | float) else kind in {"text", "time"}
+
+
+def _instead(test: Check, known: tuple[object, ...]) -> str:
+    names = [one for one in known if isinstance(one, str)]
+    near = closest(str(test.value), names) if isinstance(test, Equals) and isinstance(test.value, str) else None
+    if near:
+        return f"Did you mean {near}?"
+    shown = names or [str(one).lower() for one in known if one is not None]
+    return f"Use one of: {', '.join(shown)}." if shown else "There is none."
