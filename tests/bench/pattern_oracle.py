@@ -156,8 +156,7 @@ def main() -> int:
         text = json.dumps(pattern)
         try:
             ours = parse(text)
-            check.compile_event_pattern(text)
-        except (PatternError, ValueError) as error:
+        except PatternError as error:
             print(f"refused: {text}: {error}")
             return 1
         said = ours.matches(event)
@@ -166,6 +165,12 @@ def main() -> int:
         if not said == naive == (Index([ours]).first(event) == 0) == (ours.explain(event) is None):
             tally["WITHIN OURSELVES"] += 1
             print(f"we differ from ourselves: {text} {json.dumps(event)}")
+        try:
+            check.compile_event_pattern(text)
+        except ValueError:
+            # It takes five asterisks, escaped ones counted, as its note says in place of EventBridge's own measure.
+            tally["not asked: too many asterisks for the other"] += 1
+            continue
         if ask(other, frozenset(), pattern, event) == said:
             tally["same"] += 1
             continue
