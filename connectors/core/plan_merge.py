@@ -1,8 +1,8 @@
 """Several plans become one: each administrators' stack has a part, and one compiled plan is in force. Pure.
 
 One part is the base: it has no priority, and its last route takes whatever nobody else takes. The other parts come
-before it, the lowest priority first and ties by id. Their routes take mentions of sources of their own stack, unless they
-say `Sources: all`, and are called `<id of the part>/<name>`, so that names do not collide; those of the base keep theirs.
+before it, the lowest priority first and ties by id. Their routes take mentions of sources of their own stack, unless
+they say `Sources: all`, and are called `<id of the part>/<name>`, so that names do not collide; the base keeps its names.
 """
 
 from __future__ import annotations
