@@ -125,7 +125,7 @@ class Pieces(Generic[T]):
         (2, "H", 2, (0, 1), 1),
         (1, "B", 1, (0,), 1),
     )
-    FEW = 100
+    FEW = 40
     """Up to this many are looked for one by one, which is as fast."""
 
     def __init__(self) -> None:
