@@ -1,7 +1,7 @@
 """From a written pattern to a `Pattern`, or everything that is wrong with it.
 
 Our limits, each refused in a sentence: a pattern is nested at most `DEEPEST` deep; `$or` multiplies out to at most
-`MOST_BRANCHES` alternatives (EventBridge's own limit); the operands of `numeric` lie within ±5e9 (EventBridge's).
+`MOST_BRANCHES` alternatives; the operands of `numeric` lie within ±5e9 (EventBridge's).
 What EventBridge would take and mean otherwise than it reads is refused too: a field written twice for the same
 alternative, of which EventBridge lets the later one win.
 """
