@@ -348,7 +348,7 @@ def test_a_topic_is_told_once(machine: Machine) -> None:
     assert len(told) == 1
     assert WORDS not in told[0]["Body"]
     assert "The heating" in told[0]["Body"]
-    assert machine.shop.happened() == ["opened", "notified"]
+    assert machine.shop.happened() == ["opened", "routed", "notified"]
 
 
 def test_a_topic_that_is_gone_parks_the_notification(machine: Machine) -> None:

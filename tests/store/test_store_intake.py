@@ -98,7 +98,7 @@ def test_a_removal_takes_the_words_and_the_author(shop: Shop) -> None:
     assert shop.take_in(gone()) is Taken.DELETED
     assert anywhere(shop, WORDS, "ollweg") == []
     assert shop.words(said().id) is None
-    assert shop.happened() == ["opened", "edited", "deleted"]
+    assert shop.happened() == ["opened", "edited", "routed", "deleted"]
     (identity,) = mentions(shop)
     assert identity["case"] == CASE
 

@@ -170,7 +170,7 @@ def test_settling_names_the_record_and_leaves_the_due_index(shop: Shop) -> None:
     assert case is not None
     assert case.record == Record(system=SYSTEM, id="i", url="u")
     assert SYSTEM not in {item.get("target") for item in shop.waiting(shop.now() + HOUR) if item["id"] == before.id}
-    assert shop.happened() == ["opened", "recorded"]
+    assert shop.happened() == ["opened", "routed", "recorded"]
 
 
 def test_the_sweep_wakes_a_parked_effect_and_its_worker_then_acts(shop: Shop) -> None:

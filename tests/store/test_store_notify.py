@@ -49,7 +49,7 @@ def test_the_turn_goes_round_and_the_case_tells_the_story(shop: Shop) -> None:
     well = Audience()
     run(shop, well, first.id, again=True)
     assert [topic for topic, _ in well.sent] == [CARE]
-    assert shop.happened()[1:] == [Happening.FAILED_OVER, Happening.UNDELIVERED, Happening.NOTIFIED]
+    assert shop.happened()[2:] == [Happening.FAILED_OVER, Happening.UNDELIVERED, Happening.NOTIFIED]
     assert all(line.state.final for line in lines(shop))
 
 

@@ -77,7 +77,7 @@ class World:
             {
                 "pk": f"CASE#{CASE.id}",
                 "sk": "META",
-                **CASE.model_dump(mode="json", exclude_none=True, exclude={"fail_over_after"}),
+                **CASE.model_dump(mode="json", exclude_none=True, exclude={"fail_over_after", "coalesce"}),
             }
         )
         self.ledger.plan(
