@@ -9,12 +9,14 @@ from connectors.tool.check import check
 from connectors.tool.connectors import connectors
 from connectors.tool.doctor import doctor
 from connectors.tool.explain import explain
+from connectors.tool.init import init
 from connectors.tool.parse import parse
 from connectors.tool.plans import plan, plans
 from connectors.tool.reconcile import reconcile
 from connectors.tool.redrive import redrive
 from connectors.tool.rehearse import rehearse
 from connectors.tool.run import run
+from connectors.tool.schema import schema
 from connectors.tool.send import send
 from connectors.tool.up import up
 
@@ -26,7 +28,11 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for command in (up, run, send, parse, cases, case, doctor, redrive, reconcile, connectors, check, explain, rehearse):
+COMMANDS = (
+    *(up, run, send, parse, cases, case, doctor, redrive, reconcile, connectors),
+    *(init, check, explain, rehearse, schema),
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(plans, name="plans")
 app.add_typer(plan, name="plan")
