@@ -46,6 +46,7 @@ def dossier(cases: Cases, case: Case, *, with_text: bool = False) -> Document:
     mentions = dict.fromkeys([case.first_mention, *(event.mention for event in timeline if event.mention)])
     return {
         **_summary(case, effects, timeline),
+        "routing": [_routing(event) for event in timeline if event.kind in _ROUTING],
         "detours": [_detour(event) for event in timeline if event.kind in _DETOURS],
         "mentions": [_mention(cases, name, with_text) for name in mentions],
         "effects": [_effect(effect) for effect in effects],
@@ -90,6 +91,7 @@ _KINDS = {
     EffectKind.REPLY: "the answer",
 }
 _DETOURS = frozenset({Happening.FAILED_OVER, Happening.HANDED_BACK, Happening.UNDELIVERED})
+_ROUTING = frozenset({Happening.ROUTED, Happening.RAISED, Happening.REROUTED})
 _REASONS = {
     EffectState.PLANNED: "planned; its worker has not come by yet",
     EffectState.CLAIMED: "a worker is at it",
@@ -125,6 +127,8 @@ def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] 
         "route": case.route,
         "plan_version": case.plan_version,
         "topics": list(case.topics),
+        "labels": list(case.labels),
+        "priority": case.priority,
         "opened_at": moment(case.opened_at),
         "updated_at": case.updated_at,
     }
@@ -144,6 +148,22 @@ def _records(case: Case, effects: Sequence[Effect]) -> list[Document]:
         for effect in effects
         if effect.kind is EffectKind.RECORD and effect.reference
     ]
+
+
+def _routing(event: CaseEvent) -> Document:
+    """Which route took a post of the case, and which earlier ones did not: `route: field, what it asks for`."""
+    said = event.detail
+    return {
+        "at": moment(event.at),
+        "what": event.kind.value,
+        "route": said.get("route"),
+        "from": said.get("from"),
+        "mention": event.mention or said.get("mention"),
+        "plan": said.get("plan"),
+        "counted": said.get("counted") == "true",
+        "skipped": [line for line in said.get("skipped", "").splitlines() if line],
+        "added": {name: said[name] for name in ("system", "topics", "labels", "priority", "gone") if said.get(name)},
+    }
 
 
 def _detour(event: CaseEvent) -> Document:

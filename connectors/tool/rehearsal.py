@@ -46,12 +46,13 @@ class Load:
 
 @dataclass(slots=True)
 class _Talk:
-    """A conversation: the route of its case, None while there is none; who is engaged; when the last note began."""
+    """A conversation: the route of its case, None while there is none; who is engaged; the topic that was told when it
+    was opened; when the last note began."""
 
     route: int | None = None
     coalesce: float = 0.0
     systems: tuple[str, ...] = ()
-    topics: tuple[str, ...] = ()
+    topic: str = ""
     noted: float = float("-inf")
 
 
@@ -97,20 +98,25 @@ class Trial:
             self.cases += 1
             self.routes[route.name] += 1
             self._answer(heard)
+        else:  # whoever works on it is told by whom it was raised, see `connectors.core.dispatch`
+            self._write(talk.systems, heard.at)
         for system in route.systems[:1]:
             if system not in talk.systems:
                 talk.systems = (*talk.systems, system)
                 self.systems.setdefault(system, Load()).add("records", heard.at)
         for topic in route.topics[:1]:
-            if topic not in talk.topics:
-                talk.topics = (*talk.topics, topic)
+            if topic != talk.topic:
                 self.topics.setdefault(topic, Load()).add("notifications", heard.at)
+            talk.topic = talk.topic or topic
 
     def _note(self, talk: _Talk, at: float) -> None:
         if talk.route is None or at - talk.noted < talk.coalesce:
             return
         talk.noted = at
-        for system in talk.systems:
+        self._write(talk.systems, at)
+
+    def _write(self, systems: Iterable[str], at: float) -> None:
+        for system in systems:
             self.notes += 1
             self.systems[system].add("notes", at)
 

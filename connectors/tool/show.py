@@ -43,6 +43,7 @@ def show_case(found: dict[str, Any]) -> None:
     _say(out, escape(f"{found['conversation']}, from source {found['source']}, opened {found['opened_at']}"))
     _waiting(out, found)
     _records(out, found)
+    _routing(out, found["routing"])
     _section(out, "Fail-over", [f"{one['at']}  {one['what']} {_detail(one['detail'])}" for one in found["detours"]])
     _section(out, "Replies", [_reply(one) for one in found["replies"]])
     _heading(out, "Posts")
@@ -53,8 +54,22 @@ def show_case(found: dict[str, Any]) -> None:
         _effect(out, one)
     _heading(out, "Timeline")
     for one in found["timeline"]:
-        what = [one["what"], one["mention"] or "", _detail(one["detail"])]
+        shown = {name: value for name, value in one["detail"].items() if name != "skipped"}  # above, line by line
+        what = [one["what"], one["mention"] or "", _detail(shown)]
         _say(out, f"  {one['at']}  {escape(' '.join(part for part in what if part))}")
+
+
+def _routing(out: Console, routing: Sequence[dict[str, Any]]) -> None:
+    """Why the case is where it is."""
+    lines: list[str] = []
+    for one in routing:
+        before = f" from {one['from']}" if one["from"] else ""
+        plan = f" of plan {one['plan']}" if one["plan"] else ""
+        counted = ", counted: no case" if one["counted"] else ""
+        added = "".join(f", {name} {value}" for name, value in one["added"].items())
+        lines.append(f"{one['at']}  {one['what']} by {one['route']}{plan}{before}{counted}{added}")
+        lines += [f"  not {skipped}" for skipped in one["skipped"]]
+    _section(out, "Routes", lines)
 
 
 def _waiting(out: Console, found: dict[str, Any]) -> None:
