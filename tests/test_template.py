@@ -244,3 +244,20 @@ def test_a_deployment_runs_what_was_tested() -> None:
     assert {"boto3", "pydantic", "aws-lambda-powertools", "urllib3"} <= set(layer)
     assert {name: tested.get(name) for name in layer} == layer
     assert not {"typer", "rich", "pyyaml"} & set(layer)
+
+
+def test_definitions_may_be_read_only_where_a_bucket_is_named_and_only_there(template: dict[str, Any]) -> None:
+    parameter = template["Parameters"]["DefinitionsBucket"]
+    policy = template["Resources"]["ConfigureDefinitions"]
+    assert parameter["Default"] == ""
+    assert policy["Condition"] == "HasDefinitionsBucket"
+    assert policy["Properties"]["Roles"] == [{"Ref": "ConfigureRole"}]
+    (row,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert (row["Action"], row["Resource"]["Sub"]) == (
+        "s3:GetObjectVersion",
+        "arn:${AWS::Partition}:s3:::${DefinitionsBucket}*",
+    )
+    allowed = re.compile(parameter["AllowedPattern"])
+    assert all(allowed.fullmatch(good) for good in ("", "acme-plans/", "acme-plans/hailback/v"))
+    # Without the slash the permission would reach into acme-plans-of-others.
+    assert not any(allowed.fullmatch(bad) for bad in ("acme-plans", "*/", "acme-plans/*", "/x"))

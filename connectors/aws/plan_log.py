@@ -1,6 +1,6 @@
 """The plan's history, and what deployments were refused for: what `configure_stack` leaves for people to read.
 
-PLAN#HISTORY  / AT#<time>#<request>   which version came into force, for ever
+PLAN#HISTORY  / AT#<time>#<number>#<request>   which version came into force, for ever
 PLAN#FINDINGS / AT#<time>#<request>   all that was wrong with a deployment that was refused, for a week
 """
 
@@ -31,8 +31,9 @@ class PlanLog:
     def activations(self, limit: int | None = None) -> Iterator[Activation]:
         """Which versions were in force."""
         for item in self._table.query(HISTORY, "AT#", newest=True, limit=limit):
-            names = ("version", "at", "action", "resource", "stack_id", "request_id", "parts")
-            yield Activation(**{name: item.get(name, {} if name == "parts" else "") for name in names})
+            names = ("version", "at", "action", "resource", "stack_id", "request_id")
+            said = {name: item.get(name, "") for name in names}
+            yield Activation(**said, parts=item.get("parts", {}), number=item.get("number", 0))
 
     def refusals(self, limit: int | None = None) -> Iterator[Refusal]:
         """Deployments that were refused."""
@@ -68,7 +69,7 @@ class PlanLog:
 
 def activation_action(table: Table, line: Activation) -> Item:
     """The line of the history, in the transaction that moves the pointer."""
-    key = {"pk": HISTORY, "sk": f"AT#{line.at}#{line.request_id}"}
+    key = {"pk": HISTORY, "sk": f"AT#{line.at}#{line.number:09}#{line.request_id}"}
     return table.put_action({**key, "type": "activation", **asdict(line)})
 
 

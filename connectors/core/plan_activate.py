@@ -125,6 +125,7 @@ def activation(
     """The line of the history. `parts` are asked for where they are not given."""
     known = parts or {part.id: part.hash for _, part in in_force(store, pointer)}
     return Activation(
+        number=pointer.revision,
         version=plan.version if plan else "",
         at=moment(now),
         action=f"{request.action} {request.kind}",

@@ -94,6 +94,7 @@ class Begun:
 class Activation:
     """One line of the plan's history: which version came into force, when (ISO 8601), and by whose request.
 
+    `number` counts the changes of what is in force: it orders those of the same second.
     `version` is '' where none has been in force since. `parts` are the versions of the parts, by id."""
 
     version: str
@@ -103,6 +104,7 @@ class Activation:
     stack_id: str
     request_id: str
     parts: Mapping[str, str] = field(default_factory=dict)
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from connectors.aws.config_checks import AwsLookups
+from connectors.core.plan_options import LARGEST_DEFINITION, Address
 from connectors.core.plan_ports import Sight
 from tests.core.plan_world import TOPIC
 
@@ -101,3 +102,44 @@ def test_a_region_out_of_reach_is_asked_once_for_all_its_topics() -> None:
     now[0] = 16.0
     lookups.topic(TOPIC)
     assert len(asked) == 3
+
+
+@pytest.fixture
+def bucket(lookups: AwsLookups) -> Any:
+    """A bucket that keeps versions, and look-ups that may read there."""
+    s3 = boto3.client("s3", region_name="eu-west-1")
+    s3.create_bucket(Bucket="plans", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket="plans", VersioningConfiguration={"Status": "Enabled"})
+    lookups._s3 = lambda: s3
+    return s3
+
+
+def test_a_definition_is_read_in_the_version_that_is_named(lookups: AwsLookups, bucket: Any) -> None:
+    first, second = (bucket.put_object(Bucket="plans", Key="p.json", Body=body)["VersionId"] for body in (b"1", b"2"))
+    bucket.delete_object(Bucket="plans", Key="p.json")
+    assert lookups.definition(Address("plans", "p.json", first)) == (Sight.FOUND, b"1")
+    assert lookups.definition(Address("plans", "p.json", second)) == (Sight.FOUND, b"2")
+
+
+def test_of_a_definition_that_is_too_large_no_more_is_read_than_shows_it(lookups: AwsLookups, bucket: Any) -> None:
+    version = bucket.put_object(Bucket="plans", Key="p.json", Body=b" " * (LARGEST_DEFINITION + 10))["VersionId"]
+    sight, body = lookups.definition(Address("plans", "p.json", version))
+    assert (sight, len(body)) == (Sight.FOUND, LARGEST_DEFINITION + 1)
+
+
+@pytest.mark.parametrize(("key", "version"), [("p.json", "never-given"), ("other.json", "never-given")])
+def test_a_definition_that_is_not_there_is_missing(lookups: AwsLookups, bucket: Any, key: str, version: str) -> None:
+    bucket.put_object(Bucket="plans", Key="p.json", Body=b"1")
+    assert lookups.definition(Address("plans", key, version)) == (Sight.MISSING, b"")
+
+
+@pytest.mark.parametrize(
+    ("code", "sight"),
+    [("AccessDenied", Sight.DENIED), ("MethodNotAllowed", Sight.MISSING), ("SlowDown", Sight.UNREACHABLE)],
+)
+def test_what_s3_answers_of_a_definition(code: str, sight: Sight) -> None:
+    s3 = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(s3) as stub:
+        stub.add_client_error("get_object", code)
+        found = AwsLookups(None, lambda region: None, s3=lambda: s3)  # type: ignore[arg-type, return-value]
+        assert found.definition(Address("plans", "p.json", "1")) == (sight, b"")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,6 +40,16 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         boto3.client("sns").create_topic(Name="hailback-care")
         yield put
     configure_stack._machine.cache_clear()
+
+
+@pytest.fixture
+def lines() -> Iterator[StringIO]:
+    """What is logged."""
+    found = StringIO()
+    handler = configure_stack.logger.registered_handler
+    before = handler.setStream(found)
+    yield found
+    handler.setStream(before)
 
 
 def event(action: str, kind: str, name: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -144,15 +155,57 @@ def test_an_event_that_is_not_cloudformations_is_left_alone(answers: list[dict[s
     assert answers == []
 
 
-def test_neither_the_pre_signed_address_nor_a_secret_is_logged(
-    answers: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_neither_the_pre_signed_address_nor_a_secret_is_logged(answers: list[dict[str, Any]], lines: StringIO) -> None:
     configure_stack.handler(event("Create", "Source", "Forum", FORUM), CONTEXT)
     configure_stack.handler(event("Create", "Source", "Bad", {**FORUM, "Password": "hunter2"}), CONTEXT)
     boto3.client("dynamodb").delete_table(TableName="hailback")
     configure_stack.handler(event("Create", "Source", "Other", FORUM), CONTEXT)
-    printed = "".join(capsys.readouterr())
+    printed = lines.getvalue()
     assert len(answers) == 3
+    assert printed.count('"message":"answered"') == 3
     assert "pre-signed" not in printed
     assert "very-secret" not in printed
     assert "hunter2" not in printed
+
+
+def test_a_plan_in_s3_comes_into_force_and_is_refused_where_none_may_be(
+    answers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="acme-plans", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket="acme-plans", VersioningConfiguration={"Status": "Enabled"})
+    topic = "arn:aws:sns:eu-west-1:123456789012:hailback-care"
+    routes = {"Routes": [{"Name": "everything-else", "Case": ["routes/Tracker"], "Notify": [topic]}]}
+    version = s3.put_object(Bucket="acme-plans", Key="plan.json", Body=json.dumps(routes).encode())["VersionId"]
+    text = {"Definition": f"s3://acme-plans/plan.json?versionId={version}"}
+    system = {**TRACKER, "BaseUrl": "https://tracker.example/support/"}
+    configure_stack.handler(event("Create", "System", "Tracker", system), CONTEXT)
+    configure_stack.handler(event("Create", "Plan", "Plan", text), CONTEXT)
+    assert answers[1]["Reason"].startswith(
+        "Definition: lies outside of what Hailback was granted, which is no bucket at all. "
+        "Deploy Hailback with DefinitionsBucket set to its bucket"
+    )
+    monkeypatch.setenv("DEFINITIONS_BUCKET", "acme-plans/")
+    configure_stack._machine.cache_clear()
+    configure_stack.handler(event("Create", "Plan", "Again", text), CONTEXT)
+    assert (answers[2]["Status"], answers[2].get("Reason")) == ("SUCCESS", None)
+    active = ConfigStore(boto3.client("dynamodb"), "hailback").active_plan()
+    assert active is not None
+    assert [route.name for route in active.routes] == ["everything-else"]
+
+
+def test_of_very_many_findings_five_are_answered_and_all_are_logged_and_kept(
+    answers: list[dict[str, Any]], lines: StringIO
+) -> None:
+    route = {"Case": ["routes/Tracker"], "Notify": ["arn:aws:sns:eu-west-1:123456789012:hailback-care"]}
+    wrong = {"Routes": [{"Name": f"n {number}", **route} for number in range(250)]}
+    configure_stack.handler(event("Create", "Plan", "Plan", wrong), CONTEXT)
+    reason = answers[0]["Reason"]
+    assert len(json.dumps(answers[0])) <= 4096
+    assert reason.count("is not a route's name.") == 5
+    assert "more: see `hailback plans findings routes/Plan`, or log stream stream of group." in reason
+    (kept,) = ConfigStore(boto3.client("dynamodb"), "hailback").log.refusals()
+    assert f" And {len(kept.findings) - 5} more: " in reason
+    logged = lines.getvalue()
+    assert all(f"Routes[{number}].Name: is not" in logged for number in range(250))
+    assert max(map(len, logged.splitlines())) < 200_000

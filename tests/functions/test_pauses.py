@@ -52,7 +52,6 @@ class World:
         self.shop = Shop(client, "table", blobs=Blobs(lambda: boto3.client("s3"), "bucket"), clock=self._ticks())
         self.config = ConfigStore(client, "table", ttl=0)
         self.tracker, self.told = Tracker(Clock()), list[str]()
-        self.polled = 0
 
     def _ticks(self) -> Iterator[int]:
         while True:
@@ -91,6 +90,10 @@ class World:
                 answer = handler.handler(sqs_event(body), Context())  # type: ignore[arg-type]
                 assert answer == {"batchItemFailures": []}
 
+    def say(self, topic: str) -> str:
+        self.told.append(topic)
+        return "sent"
+
     def effects(self) -> list[Effect]:
         return self.shop.cases.effects(CASE)
 
@@ -117,7 +120,7 @@ def world(monkeypatch: pytest.MonkeyPatch, aws_environment: None) -> Iterator[Wo
         monkeypatch.setenv("SYNC_QUEUE_URL", sync)
         world = World(client)
         monkeypatch.setattr(Systems, "system", lambda self, name, ends: world.tracker)
-        monkeypatch.setattr(SnsTopics, "publish", lambda self, topic, *_: world.told.append(topic) or "sent")
+        monkeypatch.setattr(SnsTopics, "publish", lambda self, topic, *_: world.say(topic))
         monkeypatch.setattr(SnsTopics, "heard", lambda self, topic: True)
         for module in HANDLERS:
             monkeypatch.setattr(module, "_now", world.now)
