@@ -71,7 +71,7 @@ def ticket(case: CaseDraft, key: str, settings: ZendeskSystem) -> bytes:
         "external_id": key,
         "subject": title(case.title),
         "comment": {"body": marked("\n".join(lines), key), "public": False},
-        "tags": ["hailback", *(label.lower() for label in case.labels)],
+        "tags": [*dict.fromkeys(["hailback", *(label.lower() for label in case.labels)])],
     }
     if case.follows and case.follows.isdecimal():
         # https://developer.zendesk.com/documentation/ticketing/managing-tickets/creating-and-updating-tickets

@@ -249,6 +249,14 @@ def test_priority_and_status_are_set_by_name(running, draft, key):
         connect_to(running.base_url, Status="nowhere").upsert(draft, f"{key}-3", None)
 
 
+def test_the_plans_priority_is_set_where_the_tracker_has_it(running, draft, key):
+    system = connect_to(running.base_url, Priority="bug")
+    for number, (priority, shows) in enumerate({"urgent": "urgent", "low": "bug"}.items()):
+        said = CaseDraft(**{**_plain(draft), "labels": ("nowhere",), "priority": priority})
+        issue = shown(system, "issue", system.upsert(said, f"{key}-{number}", None).id.removeprefix("issue"))
+        assert (issue["priority"]["name"], issue["keyword"]) == (shows, [])
+
+
 def test_a_note_for_an_issue_that_people_retired_is_rejected(system, admin, draft, key):
     reference = system.upsert(draft, key, None)
     path = f"rest/data/issue/{reference.id.removeprefix('issue')}"

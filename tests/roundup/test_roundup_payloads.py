@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from connectors.roundup.settings import RoundupCredentials, RoundupSystem
 
 CASE = CaseDraft(case="case-1", title="Lost", opened_at="", conversation="x:1")
 PERMIT = "rest/data/issue/@poe/abc"
+EMPTY = {"data": {"collection": []}}
 
 
 class Scripted:
@@ -26,9 +28,11 @@ class Scripted:
     def __init__(self, *script: Response | RemoteError) -> None:
         self.script = list(script)
         self.sent: list[tuple[str, str]] = []
+        self.bodies: list[Any] = []
 
     def request(self, method: str, url: str, **options: Any) -> Response:
         self.sent.append((method, url))
+        self.bodies.append(options.get("json"))
         step = self.script.pop(0)
         if isinstance(step, RemoteError):
             raise step
@@ -163,3 +167,35 @@ def test_an_edit_by_somebody_else_is_read_again():
     roundup, http = connected(listed, state("1"), stale, state("2", "4"), answer(200, {"data": {}}))
     assert roundup.find_note(Reference("issue3", ""), "k") == "msg5"
     assert [method for method, _ in http.sent] == ["GET", "GET", "PATCH", "GET", "PATCH"]
+
+
+NAMES = {
+    "priority": {"data": {"collection": [{"id": "1", "name": "Critical"}, {"id": "2", "name": "Urgent"}]}},
+    "keyword": {"data": {"collection": [{"id": "7", "name": "VIP"}]}},
+}
+LABELLED = replace(CASE, labels=("vip", "unknown"), priority="urgent")
+
+
+def test_an_issue_gets_the_priority_and_the_keywords_that_the_tracker_knows():
+    tracker, http = connected(
+        answer(200, NAMES["priority"]),
+        answer(200, NAMES["keyword"]),
+        answer(201, {"data": {"id": "9"}}),
+        answer(200, EMPTY),
+    )
+    tracker.upsert(LABELLED, "key", PERMIT)
+    assert http.bodies[2] | {"title": ""} == {"title": "", "external_id": "key", "priority": "2", "keyword": ["7"]}
+
+
+def test_a_tracker_without_such_names_takes_the_issue_all_the_same():
+    refused = answer(403, {"error": {"status": 403, "msg": "no"}})
+    missing = answer(404, {"error": {"status": 404, "msg": "Class keyword not found"}})
+    tracker, http = connected(refused, missing, answer(201, {"data": {"id": "9"}}), answer(200, EMPTY))
+    tracker.upsert(LABELLED, "key", PERMIT)
+    assert http.bodies[2].keys() == {"title", "external_id"}
+
+
+def test_a_case_without_labels_costs_no_further_call():
+    tracker, http = connected(answer(201, {"data": {"id": "9"}}), answer(200, EMPTY))
+    tracker.upsert(CASE, "key", PERMIT)
+    assert [method for method, _ in http.sent] == ["POST", "GET"]

@@ -89,6 +89,12 @@ def test_the_same_bytes_are_sent_under_the_same_key(system, desk):
     assert sent[0][0] == KEY
 
 
+def test_a_ticket_gets_the_plans_priority_and_labels(system, desk):
+    system.upsert(replace(CASE, labels=("VIP", "hailback", "churn"), priority="urgent"), KEY, None)
+    [ticket] = desk.tickets()
+    assert (ticket["priority"], sorted(ticket["tags"])) == ("urgent", ["churn", "hailback", "vip"])
+
+
 def test_a_title_that_was_edited_since_finds_the_ticket_that_the_key_opened(system, desk):
     permit = system.reserve("record")
     first = system.upsert(CASE, KEY, permit)
