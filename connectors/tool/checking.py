@@ -232,7 +232,9 @@ class _Once:
             return None
         place = next(one.places[path[:cut]] for cut in range(len(path), -1, -1) if path[:cut] in one.places)
         sentence = finding.sentence
-        if (written := one.written.get(path)) is not None and "arrived as" not in sentence:
+        written = one.written.get(path)
+        # Of a field that is none nothing is repeated: it may hold a password.
+        if written is not None and "is not a field" not in sentence and "arrived as" not in sentence:
             sentence = f"{sentence.removesuffix('.')} (written as {written})."
         return Spot(place.line, place.column, one.name, finding.path, sentence, finding.remedy)
 

@@ -213,10 +213,14 @@ def test_what_is_no_template_ends_with_one_sentence(tmp_path: Path, body: bytes,
 
 
 def test_a_finding_repeats_no_password(tmp_path: Path) -> None:
-    text = GOOD.replace("Secret: hailback/forum", "Secret: hailback/forum\n      Password: hunter2")
     file = tmp_path / "x.yaml"
-    file.write_text(text, encoding="utf-8")
-    assert "hunter2" not in run(file).output
+    for word in ("hunter2", "0x7DB"):
+        text = GOOD.replace("Secret: hailback/forum", f"Secret: hailback/forum\n      Password: {word}")
+        file.write_text(text, encoding="utf-8")
+        shown = run(file)
+        assert "Password" in shown.output
+        assert word not in shown.output
+        assert "2011" not in shown.output
 
 
 def test_the_defaults_are_those_of_the_template() -> None:
