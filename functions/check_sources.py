@@ -85,7 +85,8 @@ def _look(on: _Adapters, source: SourceConfig, ends: float, every: float) -> dic
     renews = _try_out(on, source, ends) if checked else _renews(source)
     state = _say_what_to_mend(on, source, renews)
     silence = judge(on.heard.hours(source.id), hour_of(_now()))
-    if silence.hearing is Hearing.SILENT:
+    unasked = source.hold and source.poll is not None  # administrators want it so
+    if silence.hearing is Hearing.SILENT and not unasked:
         logger.error("a source has gone silent", extra={"source": source.id, "hours": silence.gap})
     return {"state": state, "hearing": silence.hearing.value, "checked": checked}
 

@@ -252,3 +252,15 @@ def test_health_is_written_only_when_it_changes(world: World) -> None:
     for _ in range(3):
         health.note(ACME, Use.POLL, TokenHealth(TokenState.OK))
     assert (world.table.get(f"HEALTH#{ACME}", "META") or {})["rev"] == 1
+
+
+def test_a_source_that_is_not_asked_because_it_is_held_raises_no_alarm(world: World) -> None:
+    world.secret('{"access": "a", "refresh": "r"}')
+    heard = TableHeard(world.table)
+    for hours in range(21 * 24):
+        heard.add(ACME, 2, NOW - hours * HOUR)
+    known = world.sources[ACME]
+    world.sources[ACME] = known.model_copy(update={"hold": True, "poll": 300})
+    world.at += 12 * HOUR
+    assert world.check()[ACME]["hearing"] == "silent"
+    assert world.said("a source has gone silent") == []
