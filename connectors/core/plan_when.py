@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from connectors.core.facts import CLOSED, FIELDS, NOT_BUILT, FieldType, field_type
+from connectors.core.facts import CLOSED, FIELDS, MOST_COUNTED, NOT_BUILT, FieldType, field_type
 from connectors.core.pattern import Key, Pattern
 from connectors.core.pattern_coerce import FieldType as Written
 from connectors.core.pattern_coerce import coerce
@@ -139,8 +139,18 @@ def _odd(key: Key, test: Check, where: str, closed: Mapping[str, tuple[object, .
         yield Finding(where, f"{test.words} can never be true.", _instead(test, known))
     elif key.path == "source" and isinstance(test, Equals) and not SYSTEM_ID.fullmatch(str(test.value)):
         yield Finding(where, f"{test.words} is not the id of a Custom::Source.", "Write !Ref and the resource's name.")
+    elif key.path == "person.mentions" and _beyond(test):
+        yield Finding(where, f"{test.words} can never be true: it is counted to {MOST_COUNTED}.", "Ask for less.")
     elif key.path == "confidence" and not (isinstance(test, Equals) and test.value is None) and not _share(test):
         yield Finding(where, f"{test.words} can never be true: it lies between 0 and 1.", "Write a share such as 0.8.")
+
+
+def _beyond(test: Check) -> bool:
+    """Whether it asks for more than is counted."""
+    if isinstance(test, Numeric):
+        low = test.low or 0
+        return low > MOST_COUNTED or (low == MOST_COUNTED and test.low_open)
+    return isinstance(test, Equals) and isinstance(test.value, int | float) and test.value > MOST_COUNTED
 
 
 def _there(test: Exists | Absent, where: str, kind: FieldType | None) -> Finding:

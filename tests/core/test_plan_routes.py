@@ -102,6 +102,10 @@ WRONG = [
     ({"kind": ["posts"]}, "When.kind: 'posts' can never be true. Did you mean post?"),
     ({"own": ["true"]}, "When.own: true can never be true."),
     ({"confidence": [{"numeric": [">", "80"]}]}, "When.confidence: a number > 80 can never be true: it lies between"),
+    (
+        {"person": {"mentions": [{"numeric": [">", "100"]}]}},
+        "When.person.mentions: a number > 100 can never be true: it",
+    ),
     ({"language": ["false"]}, "When.language[0]: arrived as 'false'"),
     ({"author": {"followers": ["many"]}}, "When.author.followers[0]: 'many' is not a number."),
     ({"text": [{"numeric": [">", "1"]}]}, "When.text[0].numeric: compares numbers, but the field is a text."),
