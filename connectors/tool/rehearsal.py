@@ -235,8 +235,9 @@ class Rehearsal:
         moved = sum(count for (was, now), count in self._changes.items() if was != now)
         if not more and not fewer and not moved:
             return "This change would make no difference."
-        parts = [f"open {_cases(more)}"] if more or not fewer else []
+        parts = [f"open {_cases(more)}"] if more else []
         parts += [f"leave {_cases(fewer)} unopened"] if fewer else []
+        parts = parts or ["open the same cases"]
         ways = f" {moved} mention{'s' * (moved != 1)} would take another route." if moved else ""
         return f"This change would {' and '.join(parts)}.{ways}"
 
