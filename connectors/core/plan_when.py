@@ -135,13 +135,20 @@ def _odd(key: Key, test: Check, where: str, closed: Mapping[str, tuple[object, .
         yield Finding(where, sentence, remedy if kind != "text" else "Write a text, or prefix, suffix or wildcard.")
     elif isinstance(test, Equals) and not _of_kind(test.value, kind):
         yield Finding(where, f"{test.words} can never be true: it is a {kind}.", f"Write a {kind}.")
-    elif (known := closed.get(key.path)) is not None and not any(test.fits(one) for one in known):  # type: ignore[arg-type]
+    else:
+        yield from _outside(key.path, test, where, closed)
+
+
+def _outside(path: str, test: Check, where: str, closed: Mapping[str, tuple[object, ...]]) -> Iterator[Finding]:
+    """Values that this field never has."""
+    known = closed.get(path)
+    if known is not None and not any(test.fits(one) for one in known):  # type: ignore[arg-type]
         yield Finding(where, f"{test.words} can never be true.", _instead(test, known))
-    elif key.path == "source" and isinstance(test, Equals) and not SYSTEM_ID.fullmatch(str(test.value)):
+    elif path == "source" and isinstance(test, Equals) and not SYSTEM_ID.fullmatch(str(test.value)):
         yield Finding(where, f"{test.words} is not the id of a Custom::Source.", "Write !Ref and the resource's name.")
-    elif key.path == "person.mentions" and _beyond(test):
+    elif path == "person.mentions" and _beyond(test):
         yield Finding(where, f"{test.words} can never be true: it is counted to {MOST_COUNTED}.", "Ask for less.")
-    elif key.path == "confidence" and not (isinstance(test, Equals) and test.value is None) and not _share(test):
+    elif path == "confidence" and not (isinstance(test, Equals) and test.value is None) and not _share(test):
         yield Finding(where, f"{test.words} can never be true: it lies between 0 and 1.", "Write a share such as 0.8.")
 
 

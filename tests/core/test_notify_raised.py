@@ -9,12 +9,12 @@ from typing import Any
 from connectors.core.case import Effect, EffectKind, EffectState, Happening, notify_id
 from connectors.core.errors import UnavailableError
 from connectors.core.notify import Notifier
-from tests.core.notify_bench import CARE, CASE, FAR, PACE, Audience, Letters
+from tests.core.notify_bench import CARE, CASE, DESK, FAR, PACE, Audience, Letters
 from tests.doubles import Clock, MemoryLedger, Words
 
 LEADS = "arn:aws:sns:eu-central-1:000000000000:hailback-leads"
 RAISED = CASE.model_copy(
-    update={"topics": (CARE, LEADS, FAR), "route": "churn", "priority": "urgent", "labels": ("vip", "care")}
+    update={"topics": (CARE, LEADS, DESK, FAR), "route": "churn", "priority": "urgent", "labels": ("vip", "care")}
 )
 LINE = Effect(
     case=CASE.id,

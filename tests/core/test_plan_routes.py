@@ -186,7 +186,7 @@ def test_a_catch_all_that_is_not_the_last_is_refused() -> None:
 
 
 def test_a_route_that_nothing_can_reach_is_refused() -> None:
-    wide = {**ROUTE, "Name": "wide", "When": {"intent": ["complaint", "praise"]}}
+    wide = {**ROUTE, "Name": "wide", "When": {"intent": ["praise", "complaint"]}}
     beside = {**ROUTE, "Name": "beside", "When": {"language": ["de"]}}
     narrow = {**ROUTE, "Name": "narrow", "When": {"intent": ["praise"], "text": [{"prefix": "x"}]}}
     assert said(wide, beside, narrow, REST) == [
@@ -196,12 +196,14 @@ def test_a_route_that_nothing_can_reach_is_refused() -> None:
         )
     ]
     assert said(narrow, beside, wide, REST) == []
+    some = {**ROUTE, "Name": "some", "When": {"intent": ["praise"]}}
+    assert said(some, wide, REST) == [], "what it has first is taken, the rest is not"
 
 
 def test_a_route_behind_one_that_only_seems_wider_is_reached() -> None:
     """The first route that fits a made-up event need not be the one that covers."""
     routes = [
-        {**ROUTE, "Name": "odd", "When": {"text": [{"wildcard": "*"}], "intent": ["praise"]}},
+        {**ROUTE, "Name": "odd", "When": {"text": [{"prefix": "x"}], "intent": ["praise"]}},
         {**ROUTE, "Name": "wide", "When": {"intent": ["praise", "idea"]}},
         {**ROUTE, "Name": "narrow", "When": {"intent": ["praise"], "text": [{"prefix": "x"}, "a"], "language": ["de"]}},
     ]
