@@ -49,11 +49,11 @@ def _adapters() -> tuple[Cases, Notifier, Callable[[Case, str], str | None]]:
         now=_now,
         rounds=settings.notify_rounds,
     )
-    brakes = Brakes(ConfigStore(client, settings.table))
+    brakes = Brakes(ConfigStore(client, settings.table), cases)
 
     def held(case: Case, effect: str) -> str | None:
         """Why nobody may be told now; what was planned in a shadow run is ended, what waits is parked."""
-        kept = brakes.of(case)
+        kept = brakes.of(case, effect=effect)
         if kept.waits or kept.shadows:
             brake(ledger, ledger.lines(case.id, effect.rpartition("#")[0] + "#"), kept, _now())
         return kept.waits

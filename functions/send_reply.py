@@ -72,7 +72,7 @@ def _adapters() -> _Adapters:
         TableLedger(table),
         StoredWords(cases, Updates(table, blobs, now=_now)),
         repliers,
-        Brakes(config),
+        Brakes(config, cases),
         TableSpending(table),
         clients.make("sqs"),
     )

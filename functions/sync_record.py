@@ -60,10 +60,10 @@ def _adapters() -> _Adapters:
     table = Table(client, settings.table)
     sqs = clients.make("sqs")
     blobs = Blobs(lambda: clients.make("s3"), settings.bucket)
-    config = ConfigStore(client, settings.table)
+    config, cases = ConfigStore(client, settings.table), Cases(table, blobs)
     return _Adapters(
         settings=settings,
-        cases=Cases(table, blobs),
+        cases=cases,
         ledger=TableLedger(table),
         updates=Updates(table, blobs, now=_now),
         breakers=TableBreakers(table),
@@ -73,7 +73,7 @@ def _adapters() -> _Adapters:
             allow_private=settings.allow_private,
             call_seconds=settings.call_seconds,
         ),
-        brakes=Brakes(config),
+        brakes=Brakes(config, cases),
         bells=SqsBells(sqs, settings.sync_url, settings.notify_url, settings.concurrency, settings.reply_url),
         sqs=sqs,
     )

@@ -24,6 +24,7 @@ from connectors.aws.repliers import Repliers
 from connectors.aws.systems import Systems
 from connectors.aws.topics import SnsTopics
 from connectors.core.case import Effect, EffectKind, EffectState
+from connectors.core.identity import case_id, qualify
 from connectors.core.plan_configure import configure
 from connectors.core.plan_grammar import Catalogue
 from connectors.core.plan_ports import Outcome
@@ -32,6 +33,7 @@ from tests.core import plan_world
 from tests.core.plan_world import FORUM, ROUTE, TRACKER, ForumSettings, ask, machine
 from tests.doubles import Clock, Tracker
 from tests.functions.test_workers import Context, sqs_event
+from tests.posts import FORUM as PLACE
 from tests.posts import said
 from tests.store.shop import CASE, Shop
 from tests.template import table_request
@@ -42,6 +44,7 @@ ROUTES = {"Routes": [{**ROUTE, "Case": [SYSTEM]}]}
 OFF = {**ROUTES, "Effects": "off"}
 HANDLERS = (sync_record, notify_people, send_reply, poll_source)
 MINUTE = 61_000
+OTHER = case_id(qualify("discourse", PLACE, "8"))
 
 
 class World:
@@ -74,15 +77,20 @@ class World:
     def hear(self, post: int = 1) -> None:
         """Somebody says something, and all that follows is done that may be."""
         self.shop.take_in(said(post, order=post))
-        waiting = [event for event in self.shop.timeline() if event.due_at]
-        self.shop.dispatcher(plans=self.config).dispatch(waiting, self.now())
-        self.work()
+        self.route()
 
-    def work(self, later: int = MINUTE) -> None:
+    def route(self, case: str = CASE) -> None:
+        """What waits on a case is dispatched and carried out."""
+        for _ in range(2):  # a system that joins is told of what was before by an event of its own
+            waiting = [event for event in self.shop.timeline(case) if event.due_at]
+            self.shop.dispatcher(plans=self.config).dispatch(waiting, self.now())
+            self.work(case=case)
+
+    def work(self, later: int = MINUTE, case: str = CASE) -> None:
         """The workers are woken for what is open, twice."""
         for _ in range(2):
             self.time += later
-            for effect in self.effects():
+            for effect in self.effects(case):
                 if effect.state.final:
                     continue
                 body = json.dumps({"case": effect.case, "effect": effect.id, "system": effect.target})
@@ -94,8 +102,8 @@ class World:
         self.told.append(topic)
         return "sent"
 
-    def effects(self) -> list[Effect]:
-        return self.shop.cases.effects(CASE)
+    def effects(self, case: str = CASE) -> list[Effect]:
+        return self.shop.cases.effects(case)
 
     def states(self) -> dict[str, set[tuple[str, str | None]]]:
         found: dict[str, set[tuple[str, str | None]]] = {}
@@ -304,3 +312,45 @@ def test_a_held_source_is_not_asked_and_afterwards_goes_on_from_where_it_was(
     world.deploy("Source", "Forum", polled, old=held)
     assert wake() is None
     assert asked == [None, "page-1"]
+
+
+IDEAS = {"Priority": "1", "Effects": "off", "Sources": "all"}
+
+
+def beside(system: str, topic: str) -> dict[str, Any]:
+    """A shadow plan of the same stack that takes whatever is said of a leak."""
+    route = {"Name": "leaks", "Case": [system], "Notify": [topic], "When": {"text": [{"wildcard": "*leak*"}]}}
+    return {**IDEAS, "Routes": [route]}
+
+
+def test_a_shadow_plan_beside_the_base_silences_what_it_takes_and_nothing_else(world: World) -> None:
+    deploy(world)
+    world.deploy("System", "Second", TRACKER)
+    world.deploy("Plan", "Ideas", beside("stack/Second", TOPIC + "-ideas"))
+    world.shop.take_in(said(1, text="a leak"))
+    world.route()
+    assert (world.tracker.calls, world.told) == ([], [])
+    case = world.shop.case()
+    assert case is not None
+    assert case.route == "stack/Ideas/leaks"
+    world.shop.take_in(said(9, topic=8, text="cold"))
+    world.route(OTHER)
+    assert (len(world.tracker.records), world.told) == (1, [TOPIC])
+
+
+def test_a_case_that_a_shadow_plan_raises_goes_on_where_it_was(world: World) -> None:
+    deploy(world)
+    world.deploy("System", "Second", TRACKER)
+    world.deploy("Plan", "Ideas", beside("stack/Second", TOPIC + "-ideas"))
+    world.hear(1)
+    assert (len(world.tracker.records), world.told) == (1, [TOPIC])
+    world.shop.take_in(said(2, text="a leak", order=2))
+    world.route()
+    case = world.shop.case()
+    assert case is not None
+    assert case.route == "stack/Ideas/leaks"
+    assert len(world.tracker.records) == 1, "the shadow's own system has none"
+    assert world.told == [TOPIC]
+    assert "a leak" in world.tracker.notes[-1][1], "the base's system is told"
+    states = {(effect.target, effect.state.value) for effect in world.effects() if effect.kind is EffectKind.RECORD}
+    assert states == {(SYSTEM, "done"), ("stack/Second", "superseded")}
