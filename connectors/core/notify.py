@@ -21,7 +21,7 @@ from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectStat
 from connectors.core.compose import notification
 from connectors.core.errors import ConflictError, MisconfiguredError, RejectedError, RemoteError, UnknownOutcomeError
 from connectors.core.identity import digest
-from connectors.core.ledger import Ledger, Next, Pace, claimed, done, failed, next_step
+from connectors.core.ledger import Ledger, Next, Pace, claimed, done, failed, misconfigured, next_step
 from connectors.core.sync import Posts
 
 NEED = 9.0
@@ -63,7 +63,8 @@ def notification_id(case: str, what: str) -> str:
 
 
 class Notifier:
-    """Carries out `notify` effects. `rounds` bounds how often all topics are tried before it is given up."""
+    """Carries out `notify` effects. `rounds` bounds how often all topics are tried before it is given up. `elsewhere`
+    names the topics of the plan in force for a case, should all of its own be gone."""
 
     def __init__(
         self,
@@ -74,9 +75,10 @@ class Notifier:
         pace: Pace,
         now: Callable[[], int],
         rounds: int = ROUNDS,
+        elsewhere: Callable[[Case], Sequence[str]] = lambda _: (),
     ) -> None:
         self._ledger, self._posts, self._topics, self._undelivered = ledger, posts, topics, undelivered
-        self._pace, self._now, self._rounds = pace, now, rounds
+        self._pace, self._now, self._rounds, self._elsewhere = pace, now, rounds, elsewhere
 
     def run(
         self, case: Case, effect_id: str, *, again: bool = False, remaining: Callable[[], float] = lambda: inf
@@ -95,6 +97,7 @@ class Notifier:
                 if line is None or next_step(line, self._now(), 0.0) is Next.WAIT:
                     break
                 tried.append(self._try(case, lines, line))
+                effect_id = line.id  # it knows whose turn it is next, also where that is a topic of another plan
         return tried
 
     def _revive(self, lines: _Lines) -> None:
@@ -106,7 +109,9 @@ class Notifier:
 
     def _try(self, case: Case, lines: _Lines, line: Effect) -> Effect:
         if line.state is EffectState.CLAIMED:  # whoever held it is gone; it may go so with every worker on this topic
-            return self._fail(lines, line, UnknownOutcomeError(f"{line.target}: a worker ended before it was answered"))
+            return self._fail(
+                case, lines, line, UnknownOutcomeError(f"{line.target}: a worker ended before it was answered")
+            )
         name = notification_id(case.id, lines.what)
         kind = f"case_{lines.what.partition(':')[0]}"  # raised:<route>, where a case may be raised more than once
         message = notification(case, self._posts.post(case.first_mention), name, kind)
@@ -117,7 +122,7 @@ class Notifier:
         try:
             sent = self._publish(held.target, message, attributes)
         except RemoteError as error:
-            return self._fail(lines, held, error)
+            return self._fail(case, lines, held, error)
         after = done(held, self._now(), sent)
         seconds = f"{(self._now() - held.planned_at) / 1000:.1f}"
         changes = [(held, after), *self._ended(lines, held)]
@@ -130,7 +135,7 @@ class Notifier:
             raise MisconfiguredError(f"{topic}: it has no confirmed subscription, so nobody hears it; subscribe people")
         return sent
 
-    def _fail(self, lines: _Lines, held: Effect, error: RemoteError) -> Effect:
+    def _fail(self, case: Case, lines: _Lines, held: Effect, error: RemoteError) -> Effect:
         after = failed(held, error, self._now(), self._pace)
         if isinstance(error, RejectedError):  # our own defect: another topic would refuse it as well
             return self._reject(lines, held, after)
@@ -138,6 +143,12 @@ class Notifier:
         following = lines.after(held.target)
         if following is not None:
             return self._fail_over(lines, held, after, following)
+        others = [line for line in lines.known if line.id != held.id]
+        if all(misconfigured(line) for line in (after, *others)):
+            more = [topic for topic in self._elsewhere(case) if topic not in lines.topics]
+            if more:  # what waits for an administrator need not wait where the plan in force has somebody
+                after = after.model_copy(update={"audience": (*lines.topics, *more)})
+                return self._fail_over(lines, held, after, more[0])
         return self._end_round(lines, held, after)
 
     def _reject(self, lines: _Lines, held: Effect, after: Effect) -> Effect:
@@ -161,9 +172,10 @@ class Notifier:
             planned_at=held.planned_at,
             due_at=self._now(),
             rounds=held.rounds,
-            audience=held.audience,
+            audience=after.audience,
         )
         detail = {"from": held.target, "to": topic, "why": after.error or ""}
+        detail |= {"plan": "in force"} if after.audience != held.audience else {}
         event = self._event(after, Happening.FAILED_OVER, detail)
         known = lines.of(topic)
         if known is None:

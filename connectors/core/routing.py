@@ -152,6 +152,14 @@ def fallen(case: Case, pinned: Plan | None, active: Plan, gone: frozenset[str], 
     return Step(after, _news(before, after, Happening.REROUTED, now, again, detail))
 
 
+def topics_in_force(case: Case, active: Plan | None) -> tuple[str, ...]:
+    """Who would be told of a case by the plan in force: by the route of the same name, else by the catch-all."""
+    if active is None:
+        return ()
+    route = active.named(case.route)
+    return (route if route is not None and route.opens else active.routes[-1]).topics
+
+
 def gone(case: Case, pinned: Plan | None, active: Plan) -> frozenset[str]:
     """Systems that hold a case and that the plan in force does not know, also not under another name. Whether they were
     deleted, or only dropped from the routes, their pointers tell."""
