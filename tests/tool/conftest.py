@@ -103,7 +103,7 @@ class Small:
             "pk": f"CASE#{identity}",
             "sk": "META",
             "type": "case",
-            **found.model_dump(mode="json", exclude={"fail_over_after"}),
+            **found.model_dump(mode="json", exclude={"fail_over_after", "coalesce"}),
         }
         self.deployment.table.put({**row, "state_shard": f"{found.state}#{shard(identity)}"})
         return found

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from connectors.core import failover, routing
-from connectors.core.case import Case
+from connectors.core.case import COUNTED, Case
 from connectors.core.models import Author, Mention
 from connectors.core.plan import Plan, Route, SystemConfig
 from connectors.tool.heard import Heard
@@ -65,15 +65,15 @@ def decided(plan: Plan, said: list[Heard]) -> tuple[int, Counter[str], Counter[s
             updated_at="",
         )
         before = case
-        if not case.routed or case.state == routing.COUNTED:
+        if not case.routed or case.state == COUNTED:
             case = routing.opened(case, compiled, one.facts(), 0).case
-            opened = case.state != routing.COUNTED and (not before.routed or before.state == routing.COUNTED)
+            opened = case.state != COUNTED and (not before.routed or before.state == COUNTED)
             routes[case.route or ""] += opened
         elif (step := routing.raised(case, compiled, one.facts(), 0, 0)) is not None:
             case = step.case
         cases[talk] = case
     records = Counter(name for case in cases.values() for name in failover.engaged(case))
-    return sum(case.state != routing.COUNTED for case in cases.values()), routes, records
+    return sum(case.state != COUNTED for case in cases.values()), routes, records
 
 
 @pytest.mark.parametrize("seed", range(60))
