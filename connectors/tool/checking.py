@@ -104,7 +104,7 @@ def examine(text: Text, around: Around, granted: Mapping[str, str]) -> Report:
         if not when:
             report.compiled = compiled
             report.resources = dict(Counter(one.kind for one in compiled.resources))
-            report.unknown = sorted(set(found.unknown))
+            report.unknown = sorted({*found.unknown, *_made_later(text)})
         for kept, more in ((report.findings, found.findings), (report.warnings, found.warnings)):
             for spot in more:
                 key = (spot.line, spot.resource, spot.path, spot.sentence)
@@ -159,6 +159,17 @@ def _default(text: Text, name: str) -> str | None:
     node = text.section("Parameters").get(name)
     found = node.values.get("Default") if isinstance(node, Fields) else None
     return found.text if isinstance(found, Leaf) else None
+
+
+def _made_later(text: Text) -> list[Spot]:
+    """Resources that CloudFormation makes up itself, by a loop or a macro: they are not looked at."""
+    section = text.root.values["Resources"]
+    names = [name for name in text.section("Resources") if name.startswith("Fn::")]
+    return [
+        Spot(place.line, place.column, name, "", "is worked out by CloudFormation; what comes of it was not looked at.")
+        for name in names
+        if isinstance(section, Fields) and (place := section.keys[name])
+    ]
 
 
 def _size(text: Text) -> list[Spot]:

@@ -147,6 +147,52 @@ def test_a_word_that_yaml_reads_as_false_is_shown_as_it_was_written(tmp_path: Pa
     assert look(tmp_path, GOOD.replace("Secret: hailback/forum", "Secret: hailback/forum\n      Hold: yes"))["ok"]
 
 
+@pytest.mark.parametrize(
+    ("when", "path", "said"),
+    [
+        ("{language: [no]}", "When.language[0]", "quote"),
+        ("{langage: [en]}", "When.langage", "Did you mean language?"),
+        ("{author: {followers: [{numeric: ['>', many]}]}}", "When.author.followers[0].numeric[1]", "not a number"),
+        ('\'{"intent": ["idea"], "intent": ["praise"]}\'', "When.intent", "written twice"),
+        ("{intent: [complain]}", "When.intent", "Did you mean complaint?"),
+    ],
+)
+def test_what_a_route_asks_for_is_checked_as_it_arrives(tmp_path: Path, when: str, path: str, said: str) -> None:
+    first = f"- Name: first\n          When: {when}\n          Open: count\n        - Name: everything-else"
+    text = GOOD.replace("- Name: everything-else", first)
+    found = look(tmp_path, text)
+    hits = [one for one in found["findings"] if one["path"] == f"Routes[0].{path}"]
+    assert hits, found["findings"]
+    assert said.lower() in (hits[0]["sentence"] + hits[0]["remedy"]).lower()
+    assert hits[0]["line"] == line(text, "When:")
+
+
+def test_a_route_that_nothing_can_reach_and_a_missing_catch_all(tmp_path: Path) -> None:
+    more = GOOD + "        - {Name: late, When: {kind: [post]}, Case: [!Ref Tracker], Notify: [!Ref Care]}\n"
+    found = look(tmp_path, more)
+    assert any("never reached" in one["sentence"] for one in found["findings"])
+    lost = look(tmp_path, GOOD.replace("- Name: everything-else", "- Name: some\n          When: {kind: [post]}"))
+    assert any("no catch-all" in one["sentence"] for one in lost["findings"])
+
+
+def test_what_only_cloudformation_works_out_is_said_to_be_unknown(tmp_path: Path) -> None:
+    loop = "  Fn::ForEach::Forums: [Name, [a, b], {X: {Type: Custom::Source}}]\n"
+    found = look(tmp_path, GOOD.replace("  Forum:\n", f"{loop}  Forum:\n"))
+    assert found["ok"]
+    assert "Fn::ForEach::Forums" in {one["resource"] for one in found["unknown"]}
+    away = GOOD[: GOOD.index("      Routes:")] + "      Definition: s3://plans/a.json?versionId=7\n"
+    stored = look(tmp_path, away, "--granted", "DefinitionsBucket=plans/")
+    assert stored["ok"], stored["findings"]
+    assert "Definition" in {one["path"] for one in stored["unknown"]}
+    assert look(tmp_path, away)["findings"][0]["path"] == "Definition"
+
+
+def test_a_topic_that_a_condition_leaves_out_is_left_out(tmp_path: Path) -> None:
+    text = GOOD.replace("Resources:\n", "Conditions: {Never: !Equals [a, b]}\nResources:\n", 1)
+    text = text.replace("Notify: [!Ref Care]", "Notify: [!Ref Care, !If [Never, nonsense, !Ref AWS::NoValue]]")
+    assert look(tmp_path, text)["findings"] == []
+
+
 def test_what_is_not_known_is_not_called_wrong(tmp_path: Path) -> None:
     text = GOOD.replace("  Configure: {Type: String}", "  Configure: {Type: String}\n  Where: {Type: String}")
     text = text.replace("BaseUrl: https://forum.acme.com", "BaseUrl: !Sub 'https://${Where}'")
