@@ -17,6 +17,7 @@ from connectors.core.plan_merge import PlanPart, check_part, merge, merged
 from connectors.core.plan_options import Options, read_options
 from connectors.core.plan_settings import Finding
 from connectors.tool.catalogues import grants, sources, systems
+from connectors.tool.cfn_attributes import wrong_attributes
 from connectors.tool.cfn_paths import locate, under
 from connectors.tool.cfn_text import Fields, Items, Leaf, Node, Place, Text
 from connectors.tool.cfn_values import OURS, Around, Path, Resource, Unknown, Values
@@ -96,6 +97,10 @@ def examine(text: Text, around: Around, granted: Mapping[str, str]) -> Report:
     report = Report()
     report.findings += [
         Spot(slip.place.line, slip.place.column, "", "", slip.sentence, slip.remedy) for slip in text.slips
+    ]
+    report.findings += [
+        Spot(place.line, place.column, name, f"!GetAtt {attribute[:80]}", sentence, remedy)
+        for place, name, attribute, sentence, remedy in wrong_attributes(text)
     ]
     seen: set[tuple[object, ...]] = set()
     for when, setting in _settings(text, around):

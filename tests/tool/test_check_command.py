@@ -187,6 +187,21 @@ def test_what_only_cloudformation_works_out_is_said_to_be_unknown(tmp_path: Path
     assert look(tmp_path, away)["findings"][0]["path"] == "Definition"
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("!GetAtt Forum.WebhookUlr", "Did you mean WebhookUrl?"),
+        ("!GetAtt Plan.WebhookUrl", "Use one of: Version, Warnings."),
+        ("!Sub 'at ${Tracker.WebhookUrl}'", "roundup tells nothing by webhook"),
+    ],
+)
+def test_an_attribute_that_a_resource_does_not_have(tmp_path: Path, value: str, said: str) -> None:
+    text = f"{GOOD}Outputs:\n  Right: {{Value: !GetAtt Forum.WebhookUrl}}\n  Wrong: {{Value: {value}}}\n"
+    [hit] = look(tmp_path, text)["findings"]
+    assert said in f"{hit['sentence']} {hit['remedy']}"
+    assert hit["line"] == line(text, "Wrong:")
+
+
 def test_a_topic_that_a_condition_leaves_out_is_left_out(tmp_path: Path) -> None:
     text = GOOD.replace("Resources:\n", "Conditions: {Never: !Equals [a, b]}\nResources:\n", 1)
     text = text.replace("Notify: [!Ref Care]", "Notify: [!Ref Care, !If [Never, nonsense, !Ref AWS::NoValue]]")
