@@ -64,9 +64,12 @@ class World:
         self.time += 1
         return self.time
 
-    def deploy(self, kind: str, name: str, properties: dict[str, Any], old: dict[str, Any] | None = None) -> Outcome:
+    def deploy(
+        self, kind: str, name: str, properties: dict[str, Any], old: dict[str, Any] | None = None, **more: Any
+    ) -> Outcome:
         plan_world.clock[0] = self.now()
-        request = ask("Create" if old is None else "Update", kind, name, properties, stack=STACK, old=old or {})
+        action = more.pop("action", "Create" if old is None else "Update")
+        request = ask(action, kind, name, properties, stack=more.pop("stack", STACK), old=old or {})
         made = replace(machine(self.config), sources=Catalogue(("forum",), lambda _: ForumSettings, lambda _: True))
         outcome = configure(request, made)
         assert outcome.ok, outcome.findings
@@ -354,3 +357,31 @@ def test_a_case_that_a_shadow_plan_raises_goes_on_where_it_was(world: World) -> 
     assert "a leak" in world.tracker.notes[-1][1], "the base's system is told"
     states = {(effect.target, effect.state.value) for effect in world.effects() if effect.kind is EffectKind.RECORD}
     assert states == {(SYSTEM, "done"), ("stack/Second", "superseded")}
+
+
+def test_a_stack_that_is_deleted_with_open_cases_leaves_nobody_unheard(world: World) -> None:
+    """The case keeps what it had as long as that is there; then it goes on where the plans that are left say."""
+    world.deploy("System", "Tracker", {**TRACKER, "BaseUrl": "https://care.example"}, stack="care")
+    base = {"Routes": [{**ROUTE, "Case": ["care/Tracker"]}]}
+    world.deploy("Plan", "Plan", base, stack="care")
+    mine = {"Priority": "1", "Routes": [{"Name": "mine", "Case": [SYSTEM], "Notify": [TOPIC + "-ideas"]}]}
+    gone = [("Plan", "Plan", mine), ("System", "Tracker", TRACKER), ("Source", "Forum", FORUM)]
+    for kind, name, properties in reversed(gone):
+        world.deploy(kind, name, properties)
+    world.hear(1)
+    case = world.shop.case()
+    assert case is not None
+    assert (case.route, case.record and case.record.system) == ("stack/Plan/mine", SYSTEM)
+    assert world.told == [TOPIC + "-ideas"]
+    for kind, name, properties in gone:
+        world.deploy(kind, name, properties, action="Delete")
+    plan = world.config.active_plan()
+    assert plan is not None
+    assert [route.name for route in plan.routes] == ["everything-else"]
+    world.hear(2)
+    case = world.shop.case()
+    assert case is not None
+    assert case.systems[-1] == "care/Tracker"
+    wishes = [effect for effect in world.effects() if effect.kind is EffectKind.NOTE]
+    assert {(wish.target, wish.state.value) for wish in wishes} >= {("care/Tracker", "done")}
+    assert not [effect for effect in world.effects() if not effect.state.final]
