@@ -27,6 +27,7 @@ from connectors.aws.undelivered import UndeliveredQueue
 from connectors.core.case import Case, EffectState
 from connectors.core.notify import Notifier
 from connectors.core.pause import brake
+from connectors.core.routing import topics_in_force
 
 logger = Logger()
 metrics = Metrics(namespace="Hailback")
@@ -40,6 +41,7 @@ def _adapters() -> tuple[Cases, Notifier, Callable[[Case, str], str | None]]:
     table = Table(client, settings.table)
     ledger = TableLedger(table)
     cases = Cases(table, Blobs(lambda: clients.make("s3"), settings.bucket))
+    config = ConfigStore(client, settings.table)
     notifier = Notifier(
         ledger,
         cases,
@@ -48,8 +50,9 @@ def _adapters() -> tuple[Cases, Notifier, Callable[[Case, str], str | None]]:
         settings.pace,
         now=_now,
         rounds=settings.notify_rounds,
+        elsewhere=lambda case: topics_in_force(case, config.active_plan()),
     )
-    brakes = Brakes(ConfigStore(client, settings.table), cases)
+    brakes = Brakes(config, cases)
 
     def held(case: Case, effect: str) -> str | None:
         """Why nobody may be told now; what was planned in a shadow run is ended, what waits is parked."""
