@@ -71,11 +71,13 @@ def ticket(case: CaseDraft, key: str, settings: ZendeskSystem) -> bytes:
         "external_id": key,
         "subject": title(case.title),
         "comment": {"body": marked("\n".join(lines), key), "public": False},
-        "tags": ["hailback"],
     }
     if case.follows and case.follows.isdecimal():
+        # It inherits the old ticket's tags, ours among them, unless others are given.
         # https://developer.zendesk.com/documentation/ticketing/managing-tickets/creating-and-updating-tickets
         fields["via_followup_source_id"] = int(case.follows)
+    else:
+        fields["tags"] = ["hailback"]
     if settings.priority:
         fields["priority"] = settings.priority
     return packed({"ticket": fields})

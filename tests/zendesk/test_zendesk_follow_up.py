@@ -101,6 +101,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def test_a_new_post_on_a_closed_ticket_opens_one_follow_up_that_is_the_live_record(world: World) -> None:
     world.say(1, 2)
     world.run()
+    tags = payloads.packed({"ticket": {"tags": ["hailback", "vip"]}})
+    world.agent._call("PUT", f"/api/v2/tickets/{world.record.reference}", body=tags)
     old = world.close()
     world.say(3, 4)
     world.move("open")
@@ -109,7 +111,7 @@ def test_a_new_post_on_a_closed_ticket_opens_one_follow_up_that_is_the_live_reco
     first, second = world.desk.tickets()
     assert (str(first["id"]), first["status"]) == (old, "closed")
     assert second["via"]["source"]["from"] == {"ticket_id": first["id"]}
-    assert second["status"] == "new"
+    assert (second["status"], second["tags"]) == ("new", ["hailback", "vip"]), "what agents sorted it by stays"
     assert (world.told(old), world.told(second["id"])) == ([1, 2], [3, 4])
     assert first["external_id"] != second["external_id"]
     assert world.ledger.record is not None
