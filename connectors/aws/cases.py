@@ -128,6 +128,7 @@ class Cases:
             parent_id=meta.get("parent"),
             url=meta.get("url"),
             own=bool(meta.get("own")),
+            reply_capability=meta.get("reply_capability", "allowed"),
         )
 
     def removed(self, mention: str) -> bool:

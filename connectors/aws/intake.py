@@ -295,6 +295,7 @@ class Intake:
             "parent": mention.parent_id,
             "version": mention.version,
             "own": mention.own,
+            "reply_capability": mention.reply_capability,
             "restored_order": mention.order if mention.restored else None,
             "event_order": mention.order,
             "polled_first": True if origin.polled else None,  # see `gaps`
