@@ -85,7 +85,8 @@ def ingest(
     normalised form, so that one person's words never lie with another's."""
     done = Ingested()
     for event in events:
-        raw = delivery.body if len(events) == 1 else b""
+        alone = len(events) == 1 and getattr(event, "keep_raw", True)
+        raw = delivery.body if alone else b""
         taken = intake.take_in(event, origin, raw)
         done.counts[taken] += 1
         if taken is Taken.UNKNOWN_RECORD:

@@ -101,16 +101,7 @@ def test_a_thousand_events_are_read_soon(name: str) -> None:
         assert len({event.id for event in spoken(events)}) == 1000
 
 
-OUT_OF_RANGE = "Zendesk: `moment` lets the OverflowError of a time before the year 1 or after 9999 out"
-
-
-def _known(strict: bool) -> list[Any]:
-    """Every receiver; one whose fault is known and reported is expected to have it."""
-    known = pytest.mark.xfail(raises=OverflowError, strict=strict, reason=OUT_OF_RANGE)
-    return [pytest.param(name, marks=known if name == "zendesk" else ()) for name in RECEIVERS]
-
-
-@pytest.mark.parametrize("name", _known(strict=True))
+@each_receiver
 def test_each_value_of_each_sample_may_be_any_other(name: str) -> None:
     """One at a time, and gone, and everything that would break a mapping."""
     connector, tried = reader(name), 0
@@ -121,14 +112,14 @@ def test_each_value_of_each_sample_may_be_any_other(name: str) -> None:
     assert tried > 500
 
 
-@pytest.mark.parametrize("name", _known(strict=False))
+@each_receiver
 @QUICK
 @given(data=st.data())
 def test_whatever_json_comes_there_are_events_or_a_sentence(name: str, data: st.DataObject) -> None:
     settle(name, packed(data.draw(anything(name))))
 
 
-@pytest.mark.parametrize("name", _known(strict=False))
+@each_receiver
 @settings(QUICK, max_examples=150)
 @given(data=st.data())
 def test_a_sample_may_be_changed_anywhere(name: str, data: st.DataObject) -> None:

@@ -181,12 +181,7 @@ def answerable(name: str) -> Mention:
     pytest.fail("no sample of this connector may be answered")
 
 
-HEEDS_NOT_YET = pytest.mark.xfail(strict=True, reason="Discourse answers whatever `reply_capability` says")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=HEEDS_NOT_YET if one == "discourse" else ()) for one in connectors.REPLIERS]
-)
+@pytest.mark.parametrize("name", connectors.REPLIERS)
 @pytest.mark.parametrize("capability", [one for one in get_args(ReplyCapability) if one != "allowed"])
 def test_what_may_not_be_answered_is_rejected_before_anything_is_sent(
     name: str, capability: ReplyCapability, vendor: Stub
