@@ -99,13 +99,14 @@ def _take_in(record: SQSRecord) -> None:
             sqs.send_message(QueueUrl=settings.inbox_url, MessageBody=json.dumps(message))
         logger.info("delivery put back in pieces", extra={"source": parcel.source, "events": len(events)})
         return
+    whole = len(events) == 1 and parcel.piece is None
     if parcel.piece is not None:
         events = events[slice(*parcel.piece)]
     if live is None:  # a webhook outlives its source: nothing new comes in by it, but what people remove still goes
         logger.info("only removals are obeyed: the source was deleted", extra={"source": parcel.source})
         events = [event for event in events if isinstance(event, Deletion)]
     polled = parcel.parsed and isinstance(live, SourceConfig)
-    done = ingest(events, Origin(parcel.source, place.connector, polled), parcel.delivery, intake)
+    done = ingest(events, Origin(parcel.source, place.connector, polled), parcel.delivery, intake, whole=whole)
     logger.info("taken in", extra={"source": parcel.source, "events": dict(done.counts), "tries": parcel.tries})
     if done.early and parcel.tries < len(AGAIN):
         body = _EVENTS.dump_json(done.early).decode()

@@ -31,6 +31,8 @@ from connectors.core.plan import Plan, Route
 _TRIES = 5
 MOST = 40
 """Events of one case that are dispatched at once."""
+_SAME_MOMENT = 1_000
+"""Milliseconds: systems of record tell the time by the second."""
 _FIT = 94
 """Events and what they plan, in one transaction of the table: it takes 100 items, some of which are the case's own."""
 
@@ -52,6 +54,11 @@ class CaseStore(Protocol):
         """In one transaction: the effects, each absent before; the case's route; the events no longer due.
 
         Raises ConflictError when one of the events was dispatched, or one of the effects planned, by another."""
+        ...
+
+    def asked(self, case: str, until: int) -> str | None:
+        """The post that a public answer of that time (milliseconds) is for: the newest of a customer that was there by
+        then, or an earlier one of the same person where only that may be answered. None: as good as the first."""
         ...
 
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
@@ -227,7 +234,8 @@ class Dispatcher:
             yield wish.model_copy(update={"update": update})
         if event.kind is Happening.ANSWERED and self._in_time(case, event, origin):
             answer = self._effect(event, EffectKind.REPLY, reply_id(case.source, update), case.source, now)
-            yield answer.model_copy(update={"update": update})
+            asked = self._store.asked(case.id, _when(event) + _SAME_MOMENT)
+            yield answer.model_copy(update={"update": update, "mention": asked})
 
     def _in_time(self, case: Case, event: CaseEvent, origin: str) -> bool:
         """Whether it was done on a record that was in use: a stand-by's is until the case is handed back. What was

@@ -80,12 +80,14 @@ def ingest(
     origin: Origin,
     delivery: Delivery,
     intake: Intake,
+    *,
+    whole: bool = True,
 ) -> Ingested:
     """Take in events; how many came to what. The raw delivery is kept with its only event; of many, each keeps its
-    normalised form, so that one person's words never lie with another's."""
+    normalised form, so that one person's words never lie with another's. `whole`: whether these are all of them."""
     done = Ingested()
     for event in events:
-        alone = len(events) == 1 and getattr(event, "keep_raw", True)
+        alone = whole and len(events) == 1 and getattr(event, "keep_raw", True)
         raw = delivery.body if alone else b""
         taken = intake.take_in(event, origin, raw)
         done.counts[taken] += 1
