@@ -349,6 +349,7 @@ class Intake:
                 "type": "unsupported",
                 "event": event.event,
                 "reason": event.reason,
+                "at": self._now(),
                 "expires_at": keep_until(self._now(), self._text_days),
             }
             if len(packed) <= INLINE:

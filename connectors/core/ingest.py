@@ -14,6 +14,10 @@ from connectors.core.models import AnyEvent, Mention, Unsupported
 from connectors.core.ports import Receiver
 
 
+UNREAD = "malformed"
+"""The event of a delivery that is not what its vendor documents: signed, kept, and for a person to look at."""
+
+
 class Taken(StrEnum):
     """What taking in did."""
 
@@ -72,7 +76,7 @@ def read(receiver: Receiver, connector: str, delivery: Delivery) -> Sequence[Any
     try:
         return receiver.parse(delivery)
     except PayloadError as error:
-        return [Unsupported(connector=connector, event="malformed", reason=str(error))]
+        return [Unsupported(connector=connector, event=UNREAD, reason=str(error))]
 
 
 def ingest(
