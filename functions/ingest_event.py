@@ -30,8 +30,8 @@ from connectors.aws.inbox import CHUNK, Parcel, SqsInbox, of_events, opened
 from connectors.aws.intake import Intake
 from connectors.aws.settings import Settings
 from connectors.aws.table import Table
-from connectors.core.ingest import Ingested, Origin, ingest, read
-from connectors.core.models import AnyEvent, Deletion, Event
+from connectors.core.ingest import UNREAD, Ingested, Origin, ingest, read
+from connectors.core.models import AnyEvent, Deletion, Event, Unsupported
 from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.understanding import Understanding
 
@@ -99,13 +99,17 @@ def _take_in(record: SQSRecord) -> None:
             sqs.send_message(QueueUrl=settings.inbox_url, MessageBody=json.dumps(message))
         logger.info("delivery put back in pieces", extra={"source": parcel.source, "events": len(events)})
         return
+    for event in events:
+        if isinstance(event, Unsupported) and event.event == UNREAD:  # the template has an alarm on this line
+            logger.warning("a delivery could not be read", extra={"source": parcel.source, "reason": event.reason})
+    whole = len(events) == 1 and parcel.piece is None
     if parcel.piece is not None:
         events = events[slice(*parcel.piece)]
     if live is None:  # a webhook outlives its source: nothing new comes in by it, but what people remove still goes
         logger.info("only removals are obeyed: the source was deleted", extra={"source": parcel.source})
         events = [event for event in events if isinstance(event, Deletion)]
     polled = parcel.parsed and isinstance(live, SourceConfig)
-    done = ingest(events, Origin(parcel.source, place.connector, polled), parcel.delivery, intake)
+    done = ingest(events, Origin(parcel.source, place.connector, polled), parcel.delivery, intake, whole=whole)
     logger.info("taken in", extra={"source": parcel.source, "events": dict(done.counts), "tries": parcel.tries})
     if done.early and parcel.tries < len(AGAIN):
         body = _EVENTS.dump_json(done.early).decode()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from connectors.aws.blobs import Blobs, expand
 from connectors.aws.open_notes import marks
 from connectors.aws.table import Item, Table
-from connectors.core.case import SHARDS, Case, CaseEvent, Effect, shard
+from connectors.core.case import SHARDS, Case, CaseEvent, Effect, Happening, shard
 from connectors.core.compose import Post
 from connectors.core.errors import ConflictError
 from connectors.core.facts import MOST_COUNTED, Facts, facts
@@ -29,6 +30,8 @@ _ROUTED = (
     "coalesce",
 )
 """What dispatching decides of a case."""
+_BACK = 50
+"""Posts of a case that are looked through for the one that an answer is for."""
 _LONGEST_KEY = 500
 """Characters; UTF-8 makes at most four bytes of one."""
 
@@ -94,6 +97,24 @@ class Cases:
         for item in self._table.query(f"CASE#{case}#0", "EVENT#"):
             yield CaseEvent.model_validate(item)
 
+    def asked(self, case: str, until: int) -> str | None:
+        """See `connectors.core.dispatch.CaseStore.asked`. Looks back over `_BACK` posts at most."""
+        newest: Item | None = None
+        spoken = (
+            CaseEvent.model_validate(item)
+            for item in self._table.query(f"CASE#{case}#0", "EVENT#", newest=True)
+            if item["kind"] in {Happening.OPENED, Happening.SAID} and item["at"] <= until
+        )
+        for event in islice(spoken, _BACK):
+            post = self._table.get(*mention_key(event.mention or "")) or {}
+            if post.get("own") or post.get("removed") is not None or "conversation" not in post:
+                continue
+            newest = newest or {**post, "id": event.mention}
+            same = post.get("author_key") is not None and post.get("author_key") == newest.get("author_key")
+            if post.get("reply_capability", "allowed") == "allowed" and (same or event.mention == newest["id"]):
+                return event.mention
+        return newest["id"] if newest else None
+
     def effects(self, case: str) -> list[Effect]:
         """The whole ledger of a case, oldest plan first."""
         found = (Effect.model_validate(item) for item in self._table.query(f"CASE#{case}", "EFFECT#"))
@@ -142,6 +163,7 @@ class Cases:
             parent_id=meta.get("parent"),
             url=meta.get("url"),
             own=bool(meta.get("own")),
+            reply_capability=meta.get("reply_capability", "allowed"),
         )
 
     def removed(self, mention: str) -> bool:

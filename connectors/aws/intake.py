@@ -29,6 +29,8 @@ _TRIES = 12
 MOST = 90
 """Versions of one post that are emptied at once: with what goes along they must fit into one transaction."""
 _LONGEST_URL = 2_000
+_CAPABLE = ("none", "sync_only", "summoned_only", "needs_approval", "allowed")
+"""What may be answered, least first."""
 IDENTITY_DAYS = 400
 """How long a mention's identity is kept against duplicates; a case may live as long."""
 
@@ -116,6 +118,10 @@ class Intake:
             beside["restored_order"] = max(mention.order, known.get("restored_order", 0))
         if mention.version == known["version"]:
             beside["event_order"] = max(mention.order, known["event_order"])
+        if _CAPABLE.index(mention.reply_capability) > _CAPABLE.index(known.get("reply_capability", "allowed")):
+            beside["reply_capability"] = (
+                mention.reply_capability
+            )  # a search finds a post that the webhook knows more of
         news = {name: value for name, value in beside.items() if value != known.get(name)}
         told = "polled_first" in known and not origin.polled and mention.version == known["version"]
         if news or told:
@@ -295,6 +301,7 @@ class Intake:
             "parent": mention.parent_id,
             "version": mention.version,
             "own": mention.own,
+            "reply_capability": mention.reply_capability,
             "restored_order": mention.order if mention.restored else None,
             "event_order": mention.order,
             "polled_first": True if origin.polled else None,  # see `gaps`
@@ -342,6 +349,7 @@ class Intake:
                 "type": "unsupported",
                 "event": event.event,
                 "reason": event.reason,
+                "at": self._now(),
                 "expires_at": keep_until(self._now(), self._text_days),
             }
             if len(packed) <= INLINE:

@@ -102,7 +102,11 @@ class StoredWords:
         return self._updates.words(update_id)
 
     def said(self, mention: str) -> Mention | None:
-        return self._cases.mention(mention)[1] or self._cases.identity(mention)
+        meta, words = self._cases.mention(mention)
+        if words is None:
+            return self._cases.identity(mention)
+        capability = (meta or {}).get("reply_capability", words.reply_capability)
+        return words.model_copy(update={"reply_capability": capability})
 
     def removed(self, mention: str) -> bool:
         return self._cases.removed(mention)

@@ -125,10 +125,15 @@ class Carrier:
             after = failed(held, error, self._now(), self._pace, self._system.settle)
             if not certain:  # it ends without anybody having seen whether an earlier try wrote
                 after = after.model_copy(update={"doubt": True})
-        asked = isinstance(error, UnavailableError) and error.retry_after is not None
-        if until is None or after.retry_at is None or asked:
+        if after.retry_at is None:
             return after
-        # The breaker sets the pace now; our own growing wait would outlast it.
+        if until is None:
+            if not isinstance(error, UnavailableError) or error.retry_after is None:
+                return after
+            # Where many are refused, the breaker keeps the vendor's wait for all and sees when it is over. Nobody tells
+            # one line that others get through again: it asks.
+            until = self._now() + int(self._pace.longest * 1000)
+        # The breaker sets the pace now, by the vendor's wait too; ours would outlast it.
         settled = self._now() + int(self._system.settle * 1000) if after.state is EffectState.UNKNOWN else 0
         retry = min(after.retry_at, max(until, settled))
         return after.model_copy(update={"retry_at": retry, "due_at": retry})

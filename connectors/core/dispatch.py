@@ -40,6 +40,8 @@ _GATHERED = frozenset(
 )
 _JOINS = frozenset({Happening.FAILED_OVER, Happening.ROUTED, Happening.RAISED, Happening.REROUTED})
 """After these a system may have to be told what was said before."""
+_SAME_MOMENT = 1_000
+"""Milliseconds: systems of record tell the time by the second."""
 
 
 class CaseStore(Protocol):
@@ -72,6 +74,11 @@ class CaseStore(Protocol):
     def facts(self, case: Case, mention: str, person: bool) -> Facts | None:
         """What a route can ask of a mention; None for one that is not known, or was removed, or is our own. `person`:
         whether it is asked who said it."""
+        ...
+
+    def asked(self, case: str, until: int) -> str | None:
+        """The post that a public answer of that time (milliseconds) is for: the newest of a customer that was there by
+        then, or an earlier one of the same person where only that may be answered. None: as good as the first."""
         ...
 
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
@@ -260,7 +267,8 @@ class Dispatcher:
             yield wish.model_copy(update={"update": update})
         if event.kind is Happening.ANSWERED and self._in_time(case, event, origin):
             answer = self._effect(event, EffectKind.REPLY, reply_id(case.source, update), case.source, now)
-            yield answer.model_copy(update={"update": update})
+            asked = self._store.asked(case.id, _when(event) + _SAME_MOMENT)
+            yield answer.model_copy(update={"update": update, "mention": asked})
 
     def _in_time(self, case: Case, event: CaseEvent, origin: str) -> bool:
         """Whether it was done on a record that was in use: a stand-by's is until the case is handed back. What was

@@ -14,6 +14,10 @@ from connectors.core.models import AnyEvent, Mention, Unsupported
 from connectors.core.ports import Receiver
 
 
+UNREAD = "malformed"
+"""The event of a delivery that is not what its vendor documents: signed, kept, and for a person to look at."""
+
+
 class Taken(StrEnum):
     """What taking in did."""
 
@@ -72,7 +76,7 @@ def read(receiver: Receiver, connector: str, delivery: Delivery) -> Sequence[Any
     try:
         return receiver.parse(delivery)
     except PayloadError as error:
-        return [Unsupported(connector=connector, event="malformed", reason=str(error))]
+        return [Unsupported(connector=connector, event=UNREAD, reason=str(error))]
 
 
 def ingest(
@@ -80,12 +84,15 @@ def ingest(
     origin: Origin,
     delivery: Delivery,
     intake: Intake,
+    *,
+    whole: bool = True,
 ) -> Ingested:
     """Take in events; how many came to what. The raw delivery is kept with its only event; of many, each keeps its
-    normalised form, so that one person's words never lie with another's."""
+    normalised form, so that one person's words never lie with another's. `whole`: whether these are all of them."""
     done = Ingested()
     for event in events:
-        raw = delivery.body if len(events) == 1 else b""
+        alone = whole and len(events) == 1 and getattr(event, "keep_raw", True)
+        raw = delivery.body if alone else b""
         taken = intake.take_in(event, origin, raw)
         done.counts[taken] += 1
         if taken is Taken.UNKNOWN_RECORD:

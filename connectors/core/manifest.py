@@ -50,7 +50,7 @@ class ManifestError(ValueError):
 
 def fillable(kind: type[Mention | RecordUpdate]) -> frozenset[str]:
     """The fields of an event that a vendor may have nothing for; those of its author as `author.<field>`."""
-    own = set(kind.model_fields) - _ALWAYS
+    own = {name for name, field in kind.model_fields.items() if not field.exclude} - _ALWAYS
     of_author = {"handle", "name", "followers"} if kind is Mention else {"handle", "name"}
     return frozenset(own | {f"author.{name}" for name in of_author})
 

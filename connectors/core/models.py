@@ -44,7 +44,8 @@ class Mention(_Frozen):
     another (`quoted_id`; a reply that also quotes is a reply); None where the channel has no such thing. `own` is True
     for a post by one of our accounts; `answer_key` is the key that it carries where it is an answer that Hailback sent.
     `restored` marks a post that its source brought back after a deletion; `order` then says which came last (see
-    `Deletion.order`).
+    `Deletion.order`). `keep_raw` is False where the delivery also repeats what others said: their words may have to be
+    removed while this post stays.
     """
 
     type: Literal["mention"] = "mention"
@@ -68,6 +69,7 @@ class Mention(_Frozen):
     answer_key: str | None = None
     restored: bool = False
     order: int = 0
+    keep_raw: bool = Field(default=True, exclude=True)
 
     @property
     def id(self) -> str:

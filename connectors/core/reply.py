@@ -105,7 +105,8 @@ class Answerer:
     def _told(self, case: Case, refused: Effect) -> list[Effect]:
         """A note for whoever has the case, in every record that holds it: nobody else would notice."""
         happening = Happening.UNCERTAIN if refused.doubt else Happening.REFUSED
-        systems = failover.engaged(self._ledger.case(case.id) or case)
+        words = self._words.words(refused.update or "")
+        systems = failover.engaged(self._ledger.case(case.id) or case) or ((words.system,) if words else ())
         return [
             Effect(
                 case=refused.case,

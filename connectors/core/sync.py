@@ -168,10 +168,10 @@ class RecordSync:
         """There is no record, or not yet: what hangs on it ends with it, or the next system is asked."""
         system = record.target
         if record.state is EffectState.REJECTED:
-            self._end(case, f"note#{system}#", EffectState.REJECTED, "the record was refused")
-            self._end(case, f"status#{system}#", EffectState.REJECTED, "the record was refused")
+            for kind in ("note", "batch", "status"):  # a note was begun where this one follows another record
+                self._end(case, f"{kind}#{system}#", EffectState.REJECTED, "the record was refused")
         if record.state in {EffectState.REJECTED, EffectState.SUPERSEDED} and system in case.retired:
-            for prefix in (f"note#{system}#", f"status#{system}#", retire_id(system)):
+            for prefix in (f"note#{system}#", f"batch#{system}#", f"status#{system}#", retire_id(system)):
                 self._end(case, prefix, EffectState.SUPERSEDED, "there is no record to tell", of=system)
         for _ in range(_TRIES):
             fresh, line = self._ledger.case(case.id), self._ledger.effect(case.id, record.id)

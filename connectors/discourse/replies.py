@@ -56,6 +56,8 @@ class DiscourseReplier:
 
     def reply(self, mention: Mention, text: str, key: str) -> Reference:
         """Post an answer under the mention. Plain text; what would be Markdown in it is."""
+        if mention.reply_capability != "allowed":
+            raise RejectedError("this post takes no answer")
         said: dict[str, Any] = {"topic_id": int(mention.conversation_id), "raw": marked(clean(text), key)}
         if number := _number(mention):
             said["reply_to_post_number"] = number

@@ -17,6 +17,7 @@ from connectors.core.models import Deletion, Mention, Unsupported
 from connectors.tool.samples import Sample
 
 Event = Mention | Deletion | Unsupported
+_WORD = re.compile(r"[A-Za-z]{2,}")
 
 
 class Foreseen(StrEnum):
@@ -81,7 +82,7 @@ class Foresight:
         if event.version <= known.version:
             return Foreseen.DUPLICATE
         known.version = event.version
-        return Foreseen.EDITED
+        return Foreseen.EDITED if known.in_case else Foreseen.OUR_OWN
 
     def _new(self, mention: Mention) -> Foreseen:
         first = mention.conversation not in self._conversations
@@ -126,7 +127,7 @@ def words(turn: Turn) -> list[str]:
         return [piece for piece in [_longest_piece(turn.event.text)] if piece]
     found = _strings(json.loads(turn.sample.body))
     pieces = (_longest_piece(text) for text in found if text.count(" ") >= 3)
-    return list(dict.fromkeys(piece for piece in pieces if piece.count(" ") >= 2))
+    return list(dict.fromkeys(piece for piece in pieces if len(_WORD.findall(piece)) >= 3))
 
 
 def _longest_piece(text: str) -> str:

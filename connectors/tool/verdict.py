@@ -216,7 +216,10 @@ def _absent(name: str, pieces: list[str], places: dict[str, str]) -> Check:
     if not pieces:
         return Check(name, False, "the script has no such delivery")
     found = evidence.found_in(pieces, places)
-    return Check(name, not found, f"found in {', '.join(found)}" if found else f"looked in {', '.join(places)}")
+    if not found:
+        return Check(name, True, f"looked in {', '.join(places)}")
+    first = next((piece for piece in pieces if evidence.found_in([piece], places)), "")
+    return Check(name, False, f"found in {', '.join(found)}: {first!r}")
 
 
 def _many(found: list[str]) -> str:

@@ -13,12 +13,14 @@ from connectors.aws.heard import TableHeard, hour_of
 from connectors.aws.sweeps import TableBook, TableShelf
 from connectors.core.compose import moment
 from connectors.core.health import REMEDY, TokenState, Use, current, needs_people
+from connectors.core.ingest import UNREAD
 from connectors.core.plan import SourceConfig
 from connectors.core.privacy import GONE_WITHIN
 from connectors.core.silence import judge
 from connectors.tool.deployment import Deployment
 
 Document = dict[str, Any]
+_RECENT = 7 * 86_400_000
 _HEARD = {"as usual": "heard as usual", "silent": "silent", "learning": "too new, or too seldom heard, to be judged"}
 
 
@@ -33,8 +35,18 @@ def vitals(deployment: Deployment, config: ConfigStore, now: int) -> list[Docume
     for name in sorted(known):
         waits = _waits(TableBook(table), shelf, known[name], now) if name in rechecked else None
         if config.source(name) is not None or (waits and waits["posts"]):
-            rows.append({"id": name, **_credentials(deployment, known[name], now), "rechecks": waits})
+            about = {"rechecks": waits, "unread": _unread(deployment, name, now)}
+            rows.append({"id": name, **_credentials(deployment, known[name], now), **about})
     return rows
+
+
+def _unread(deployment: Deployment, source: str, now: int) -> Document | None:
+    """Deliveries of the last days that were signed and not what their vendor documents."""
+    rows = deployment.table.query(f"UNSUPPORTED#{source}", f"{UNREAD}#")
+    recent = sorted((row for row in rows if row.get("at", 0) > now - _RECENT), key=lambda row: int(row["at"]))
+    if not recent:
+        return None
+    return {"count": len(recent), "since": moment(int(recent[0]["at"])), "reason": recent[-1]["reason"]}
 
 
 def _credentials(deployment: Deployment, source: SourceConfig, now: int) -> Document:
@@ -100,6 +112,11 @@ def vital_signs(rows: Sequence[Document]) -> list[str]:
             said.append(
                 f"{more}{waits['late']} posts of {one['id']} were not looked at for more than 24 hours: one that was "
                 "removed there may still be here"
+            )
+        if unread := one["unread"]:
+            said.append(
+                f"{unread['count']} deliveries of {one['id']} could not be read since {unread['since']}: "
+                f"{unread['reason']}; compare what was kept with the samples of its connector, and report it"
             )
         if one["hearing"] == "silent":
             said.append(f"{one['id']} has been silent for {one['silent_hours']} hours, which is not its way")

@@ -59,24 +59,24 @@ def gone(answer: Mapping[str, Any], at: int) -> list[Deletion]:
 def _parts(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
     data: Any = body.get("data")
     if _is_activity(data):
-        return [lambda: _activity(data, ours, at)]
+        return [lambda: _activity(data, ours)]
     if isinstance(data, list) and any(_is_activity(one) for one in data):
-        return [lambda one=one: _activity(one, ours, at) for one in mappings(data)]  # type: ignore[misc]
+        return [lambda one=one: _activity(one, ours) for one in mappings(data)]  # type: ignore[misc]
     if _is_activity(body):
-        return [lambda: _activity(body, ours, at)]
+        return [lambda: _activity(body, ours)]
     if "for_user_id" in body or any(name in _ACCOUNT for name in body) or "user_event" in body:
-        return _account(body, ours, at)
+        return _account(body, ours)
     if isinstance(data, dict | list) or "meta" in body or isinstance(body.get("errors"), list):
         return _answer(body, ours, at)
-    return _old_answer(body, ours, at)
+    return _old_answer(body, ours)
 
 
-def _old_answer(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
+def _old_answer(body: Mapping[str, Any], ours: Ours) -> list[_Read]:
     """What the API v1.1 answers, one post by itself, or an error. Raises PayloadError for anything else."""
     if isinstance(body.get("statuses"), list):
         return [lambda one=one: v1_post(one, around(ours, "status", None)) for one in mappings(body["statuses"])]  # type: ignore[misc]
     if isinstance(body.get("delete"), dict):
-        return [lambda: _deletion(body["delete"], "delete", at)]
+        return [lambda: _deletion(body["delete"], "delete")]
     if _DIRECT & set(body) or any(_DIRECT & set(one) for one in _listed(body, "event", "events")):
         return [lambda: _ignored("dm_event", "a private message is not ours to read", keep_raw=False)]
     if "text" in body or "full_text" in body:
@@ -111,7 +111,7 @@ def _is_activity(data: object) -> bool:
     return isinstance(data, dict) and "event_type" in data and bool({"payload", "event_uuid", "filter"} & set(data))
 
 
-def _activity(data: Mapping[str, Any], ours: Ours, at: int) -> Event:
+def _activity(data: Mapping[str, Any], ours: Ours) -> Event:
     """One event of the X Activity API. `event_uuid` may be negative and says nothing about time: it is not used."""
     event = _event_name(data.get("event_type"))
     payload = data.get("payload")
@@ -125,7 +125,7 @@ def _activity(data: Mapping[str, Any], ours: Ours, at: int) -> Event:
     if not isinstance(payload, dict):
         raise PayloadError(f"the {event} has no `payload` object")
     if event == "post.delete":
-        return _deletion(payload, event, at)
+        return _deletion(payload, event)
     about = ident(mapping(data.get("filter")).get("user_id"))
     summoned = event in _SUMMONS and (ours.has(about) or not ours.ids)
     beside = around(ours, event, data.get("includes"), summoned=summoned)
@@ -134,7 +134,7 @@ def _activity(data: Mapping[str, Any], ours: Ours, at: int) -> Event:
     return v2_post(payload, beside)
 
 
-def _account(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
+def _account(body: Mapping[str, Any], ours: Ours) -> list[_Read]:
     """A delivery of the Account Activity API: lists by kind, most often one. Its account is ours by definition."""
     subscribed = ident(body.get("for_user_id"))
     if subscribed and not ours.ids:
@@ -147,20 +147,20 @@ def _account(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
         handler = _ACCOUNT.get(name)
         if handler is None and not name.endswith(("_event", "_events")):
             continue  # `users` and `apps` beside a private message
-        reads += [_one_of(name, item, handler, ours, at) for item in items]
+        reads += [_one_of(name, item, handler, ours) for item in items]
     if not reads and not any(isinstance(value, list) for value in body.values()):
         raise PayloadError("the delivery names an account and brings no events")
     return reads
 
 
-def _one_of(name: str, item: object, handler: _Handler | None, ours: Ours, at: int) -> _Read:
+def _one_of(name: str, item: object, handler: _Handler | None, ours: Ours) -> _Read:
     event = _event_name(name)
     if handler is None:
         private = _is_private(event)
         return lambda: _ignored(event, "Hailback does not handle this event", keep_raw=not private)
     if not isinstance(item, dict):
         return lambda: _unreadable(event)
-    return lambda: handler(event, item, ours, at)
+    return lambda: handler(event, item, ours)
 
 
 def _answer(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
@@ -189,7 +189,7 @@ def _bare(post: Mapping[str, Any], ours: Ours) -> Event:
     return (v1_post if v1 else v2_post)(post, around(ours, "post", None))
 
 
-def _deletion(payload: Mapping[str, Any], event: str, at: int) -> Deletion:
+def _deletion(payload: Mapping[str, Any], event: str) -> Deletion:
     """`{id, author_id}`, or v1's `{status: {id, user_id}, timestamp_ms}`."""
     status = mapping(payload.get("status")) or mapping(payload.get("tweet")) or payload
     native = first_id(status, "id_str", "id")
@@ -202,7 +202,7 @@ def _deletion(payload: Mapping[str, Any], event: str, at: int) -> Deletion:
         connector=CONNECTOR,
         native_id=native_of(native, known),
         deleted_at=None if when is None else datetime.fromtimestamp(when / 1000, UTC),
-        order=at if when is None else when,
+        order=0,  # X brings nothing back, so that none has to be told from a later one
     )
 
 
@@ -223,19 +223,19 @@ def _ignored(event: str, reason: str, *, keep_raw: bool) -> Unsupported:
     return Unsupported(connector=CONNECTOR, event=event, reason=reason, keep_raw=keep_raw)
 
 
-_Handler = Callable[[str, Mapping[str, Any], Ours, int], Event]
+_Handler = Callable[[str, Mapping[str, Any], Ours], Event]
 
 
-def _created(event: str, post: Mapping[str, Any], ours: Ours, _: int) -> Event:
+def _created(event: str, post: Mapping[str, Any], ours: Ours) -> Event:
     return v1_post(post, around(ours, event, None))
 
 
-def _deleted(event: str, item: Mapping[str, Any], _: Ours, at: int) -> Event:
-    return _deletion(item, event, at)
+def _deleted(event: str, item: Mapping[str, Any], _: Ours) -> Event:
+    return _deletion(item, event)
 
 
 def _ignore(reason: str) -> _Handler:
-    def ignore(event: str, _: Mapping[str, Any], __: Ours, ___: int) -> Event:
+    def ignore(event: str, _: Mapping[str, Any], __: Ours) -> Event:
         return _ignored(event, reason, keep_raw=False)
 
     return ignore

@@ -92,6 +92,8 @@ class _Said:
     created_at: datetime | None = None
     metrics: dict[str, int | float] = field(default_factory=dict)
     summoned: bool = False
+    alone: bool = True
+    """Whether no other post came with it."""
 
 
 def v2_post(post: Mapping[str, Any], beside: Around) -> Mention | Unsupported:
@@ -116,6 +118,7 @@ def v2_post(post: Mapping[str, Any], beside: Around) -> Mention | Unsupported:
         created_at=moment(post.get("created_at")),
         metrics=_v2_metrics(mapping(post.get("public_metrics"))),
         summoned=beside.summoned or _v2_summons(post, note, refers, beside),
+        alone=not beside.posts,
     )
     return _mention(said, beside.ours)
 
@@ -145,6 +148,7 @@ def v1_post(post: Mapping[str, Any], beside: Around) -> Mention | Unsupported:
         created_at=moment(post.get("created_at")) or _from_stamp(post),
         metrics={ours: count for theirs, ours in _V1_METRICS.items() if (count := number(post, theirs)) is not None},
         summoned=_v1_summons(post, longer, quoted, beside.ours),
+        alone=not quoted,
     )
     return _mention(said, beside.ours)
 
@@ -177,6 +181,7 @@ def _mention(said: _Said, ours: Ours) -> Mention:
         metrics=said.metrics,
         reply_capability=_capability(ours, summoned=said.summoned or own),
         own=own,
+        keep_raw=said.alone,
     )
 
 

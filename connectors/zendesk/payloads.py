@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from connectors.core.models import RecordStatus
@@ -71,11 +71,13 @@ def ticket(case: CaseDraft, key: str, settings: ZendeskSystem) -> bytes:
         "external_id": key,
         "subject": title(case.title),
         "comment": {"body": marked("\n".join(lines), key), "public": False},
-        "tags": [*dict.fromkeys(["hailback", *(label.lower() for label in case.labels)])],
     }
     if case.follows and case.follows.isdecimal():
+        # It inherits the old ticket's tags, ours among them, unless others are given.
         # https://developer.zendesk.com/documentation/ticketing/managing-tickets/creating-and-updating-tickets
         fields["via_followup_source_id"] = int(case.follows)
+    else:
+        fields["tags"] = [*dict.fromkeys(["hailback", *(label.lower() for label in case.labels)])]
     if priority := case.priority or settings.priority:
         fields["priority"] = priority
     return packed({"ticket": fields})
@@ -119,8 +121,9 @@ def moment(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        return datetime.fromisoformat(value.strip())
-    except ValueError:
+        found = datetime.fromisoformat(value.strip())
+        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.contract.registered import sample_paths
+from tests.contract.registered import event_of, sample_paths
 
 HOSTILE: tuple[Any, ...] = (
     None,
@@ -99,6 +100,44 @@ def mutated(draw: st.DrawFn, name: str) -> Any:
                 del here[key]
             break
     return sample
+
+
+_GONE = object()
+
+
+def replaced(name: str) -> Iterator[tuple[Path, bytes]]:
+    """The samples in which one value, each in turn, is gone, or each of the hostile ones. What two samples of one event
+    have in the same place is replaced in the first of them only."""
+    done: set[tuple[Any, ...]] = set()
+    for path in sample_paths(name):
+        body = path.read_text(encoding="utf-8")
+        for way in _ways(json.loads(body)):
+            if (event_of(path), *way) in done:
+                continue
+            done.add((event_of(path), *way))
+            for value in (_GONE, *HOSTILE):
+                yield path, packed(_put(json.loads(body), way, value))
+
+
+def _put(document: Any, way: tuple[Any, ...], value: object) -> Any:
+    *before, last = way
+    here = document
+    for step in before:
+        here = here[step]
+    if value is _GONE:
+        del here[last]
+    else:
+        here[last] = value
+    return document
+
+
+def _ways(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value in a document; of a list only its first two, of an object all."""
+    inner = list(value.items()) if isinstance(value, dict) else list(enumerate(value))[:2]
+    for step, below in inner:
+        yield (*way, step)
+        if isinstance(below, dict | list):
+            yield from _ways(below, (*way, step))
 
 
 def packed(value: object) -> bytes:

@@ -20,6 +20,7 @@ from connectors.core.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from connectors.core.health import TokenHealth, TokenState
 from connectors.core.models import Mention, ReplyCapability
 from connectors.core.plan_settings import read_settings
 from connectors.core.ports import CaseDraft, NoteDraft, Page, Tier
@@ -53,6 +54,8 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[type[RemoteError], ...]]] = {
     "silence": ({"status": 200, "silent": True}, (UnavailableError, UnknownOutcomeError)),
 }
 """What a vendor does, and which errors tell the caller to act on it rightly."""
+PASSING = {"429", "500", "503", "silence"}
+"""Faults that say nothing about the credentials."""
 JUNK = [
     b"",
     b"null",
@@ -178,12 +181,7 @@ def answerable(name: str) -> Mention:
     pytest.fail("no sample of this connector may be answered")
 
 
-HEEDS_NOT_YET = pytest.mark.xfail(strict=True, reason="Discourse answers whatever `reply_capability` says")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=HEEDS_NOT_YET if one == "discourse" else ()) for one in connectors.REPLIERS]
-)
+@pytest.mark.parametrize("name", connectors.REPLIERS)
 @pytest.mark.parametrize("capability", [one for one in get_args(ReplyCapability) if one != "allowed"])
 def test_what_may_not_be_answered_is_rejected_before_anything_is_sent(
     name: str, capability: ReplyCapability, vendor: Stub
@@ -229,6 +227,58 @@ def test_a_replier_says_what_it_can_tell(name: str) -> None:
     assert isinstance(kind.tier, Tier)
     assert isinstance(kind.findable, bool)
     assert kind.settle >= 0
+
+
+def places_that(can: str) -> list[Any]:
+    """The classes that call their vendor and have this member, each with its connector's name."""
+    found: dict[Any, str] = {connectors.poller(name): name for name in connectors.POLLERS}
+    found |= {connectors.replier(name): name for name in connectors.REPLIERS}
+    return [pytest.param(kind, name, id=kind.__name__) for kind, name in found.items() if hasattr(kind, can)]
+
+
+@pytest.mark.parametrize(("kind", "name"), places_that("check"))
+@each_fault
+def test_credentials_that_cannot_be_tried_out_are_not_called_well(
+    kind: Any, name: str, fault: str, vendor: Stub
+) -> None:
+    """And nothing is raised: the doctor asks."""
+    vendor.says(**FAULTS[fault][0])
+    health = built(kind, name, vendor, HASTY if fault == "silence" else PATIENT).check()
+    assert isinstance(health, TokenHealth)
+    assert health.state is not TokenState.OK
+    if fault != "302":  # which says nothing of them, and is for an administrator nevertheless
+        assert (health.state in {TokenState.LIMITED, TokenState.TRANSIENT}) == (fault in PASSING), health
+    assert "invented" not in health.detail
+
+
+@pytest.mark.parametrize(("kind", "name"), places_that("recheck"))
+def test_a_post_that_cannot_be_judged_is_not_gone(kind: Any, name: str, vendor: Stub) -> None:
+    asked = [answerable(name).native_id]
+    for junk in JUNK:
+        vendor.says(200, junk)
+        assert _gone(built(kind, name, vendor), asked) == []
+    for said, _ in FAULTS.values():
+        vendor.says(**said)
+        with pytest.raises(RemoteError):
+            built(kind, name, vendor, HASTY if said.get("silent") else PATIENT).recheck(asked)
+    assert 0 < kind.recheck_within <= 86_400
+    assert kind.recheck_batch >= 1
+
+
+@pytest.mark.parametrize(("kind", "name"), places_that("units"))
+def test_what_an_answer_costs_is_in_the_price_list(kind: Any, name: str, vendor: Stub) -> None:
+    listed = json.loads((registered.CHECKOUT / "connectors" / name / "prices.json").read_text(encoding="utf-8"))
+    for text in ("We are sorry.", "See https://acme.example/help"):
+        units = built(kind, name, vendor).units(answerable(name), text)
+        assert units
+        assert set(units) <= set(listed["units"])
+
+
+def _gone(place: Any, asked: list[str]) -> list[Any]:
+    try:
+        return list(place.recheck(asked).gone)
+    except RemoteError:
+        return []
 
 
 def calls(system: Any, name: str) -> dict[str, Callable[[], object]]:

@@ -184,6 +184,9 @@ class World:
     def known(self, effects: Sequence[Effect]) -> set[str]:
         return {effect.id for effect in effects if effect.id in self.ledger.effects}
 
+    def asked(self, case: str, until: int) -> str | None:
+        return None
+
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
         waiting = {event.id for event in self.ledger.events if event.due_at is not None}
         return [event for event in events if event.id in waiting]

@@ -46,6 +46,9 @@ class Store:
             raise ConflictError
         self.planned += effects
 
+    def asked(self, case: str, until: int) -> str | None:
+        return None
+
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
         return [] if self.taken else list(events)
 

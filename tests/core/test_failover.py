@@ -344,3 +344,31 @@ def test_whoever_is_far_back_in_the_queue_is_not_woken_twice_before_its_turn() -
     pace = World(A).pace
     assert look_again(line, 0, pace, 0, 4) == 60_000
     assert look_again(line, 0, pace, 600, 4) == 60_000 + 600 * 8 // 4 * 1000
+
+
+def test_a_wait_that_a_vendor_asked_for_ends_when_its_system_is_well_again() -> None:
+    """A day, said to one record: others get through again long before that, and so does this one."""
+    world = World(A, after=120.0)
+    world.fault(A, UnavailableError("503", retry_after=86_400.0))
+    begin(world)
+    world.fault(A, None)
+    minutes = world.settle()
+    assert world.desks[A].told("Post") == ["post:1"]
+    assert minutes <= 17
+
+
+def test_a_wait_that_a_vendor_asked_for_is_kept_by_the_breaker_for_all() -> None:
+    world = World(A, after=120.0)
+    world.fault(A, UnavailableError("503", retry_after=3_000.0))
+    begin(world)
+    for _ in range(40):
+        world.minute()
+    before = len(world.desks[A].calls)
+    opened = world.rows.breaker(A)
+    assert opened.state != "closed"
+    while world.clock.now() < opened.until - 60_000:
+        world.minute()
+    assert len(world.desks[A].calls) == before
+    world.fault(A, None)
+    world.settle()
+    assert world.desks[A].told("Post") == ["post:1"]

@@ -74,7 +74,7 @@ def test_a_refused_connection_is_tried_again_after_a_growing_wait(bench: Bench) 
     assert "find" not in bench.tracker.calls, "what was known not to be written is not looked up"
 
 
-@pytest.mark.parametrize(("asked", "waited"), [(120.0, 120), (0.0, 1), (10**9, 86_400)])
+@pytest.mark.parametrize(("asked", "waited"), [(120.0, 120), (0.0, 1), (10**9, 900)])
 def test_the_vendors_own_wait_is_kept_within_reason(bench: Bench, asked: float, waited: int) -> None:
     bench.tracker.fault = once(UnavailableError("429", retry_after=asked))
     bench.run()
@@ -272,11 +272,10 @@ def test_a_permit_protects_against_a_write_that_the_look_up_does_not_see_yet(ben
 
 def test_a_permit_that_expired_during_an_outage_is_replaced(bench: Bench) -> None:
     bench.tracker.permits = True
-    bench.tracker.fault = once(UnavailableError("down", retry_after=7200))
-    bench.run()
-    bench.later()
-    assert bench.run().done == 0
-    bench.later()
+    bench.tracker.fault = once(*[UnavailableError("down", retry_after=7200)] * 5)
+    for _ in range(6):
+        assert bench.run().done == 0
+        bench.later()
     assert bench.run().done == 1
     assert len(bench.tracker.given) == 2
     assert len(bench.tracker.records) == 1

@@ -52,6 +52,7 @@ def mention(running: forum.RunningForum, post: dict[str, Any]) -> Mention:
         native_id=str(post["id"]),
         conversation_id=topic,
         url=f"{running.base_url}/t/heating/{topic}/{post['post_number']}",
+        reply_capability="allowed",
     )
 
 

@@ -21,7 +21,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns.models import sns_backends
 
 from connectors.aws import inbox
-from connectors.aws.blobs import Blobs
+from connectors.aws.blobs import Blobs, expand
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
 from connectors.aws.table import pack
@@ -192,6 +192,27 @@ def test_a_delivery_of_very_many_events_is_put_back_in_pieces(
     assert len(pieces) == 3
     ingest_event.handler(sqs_event(*[json.dumps(piece) for piece in pieces * 2]), Context())
     assert len(machine.shop.happened()) == len(posts)
+
+
+def test_of_a_split_delivery_no_post_keeps_the_words_of_the_others(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_event, "CHUNK", 2)
+    monkeypatch.setattr(inbox, "CHUNK", 2)
+    monkeypatch.setattr(ingest_event, "read", lambda *_: [said(post) for post in (1, 2, 3)])
+    ingest_event.handler(sqs_event(delivery(text=WORDS)), Context())
+    pieces = [json.dumps(piece) for piece in machine.messages("inbox")]
+    ingest_event.handler(sqs_event(*pieces), Context())
+    kept = [expand(row["raw"]).decode() for row in machine.shop.rows() if row.get("raw")]
+    assert len(machine.shop.happened()) == 3
+    assert not any(WORDS in raw for raw in kept)
+
+
+def test_a_delivery_that_nobody_can_read_is_kept_and_told(machine: Machine) -> None:
+    body = message("stack/Forum", "discourse", {"x-discourse-event": "post_created"}, b'{"post": 7}', 1_795_000_000_000)
+    ingest_event.handler(sqs_event(json.dumps(body)), Context())
+    assert "a delivery could not be read" in machine.lines.getvalue()
+    assert [row["event"] for row in machine.shop.rows() if row["type"] == "unsupported"] == ["malformed"]
 
 
 def test_the_stream_plans_and_wakes(machine: Machine) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from connectors.aws.cases import mention_key
 from connectors.aws.repliers import StoredWords
 from connectors.aws.updates import Updates
+from connectors.core.models import Author
 from connectors.core.understanding import Intent, Verdict
 from tests.posts import gone, said
-from tests.store.shop import Shop
+from tests.store.shop import CASE, Shop
 
 
 def words(shop: Shop) -> StoredWords:
@@ -73,3 +74,35 @@ def test_our_own_posts_want_nothing(shop: Shop) -> None:
     found, _ = shop.cases.mention(said().id)
     assert found is not None
     assert "intent" not in found
+
+
+def test_an_answer_is_for_the_newest_customer_who_had_spoken_by_then(shop: Shop) -> None:
+    ada, ben = Author(native_id="1"), Author(native_id="2")
+    shop.take_in(said(1, author=ada, reply_capability="allowed"))
+    shop.take_in(said(2, author=ben, reply_capability="allowed"))
+    shop.take_in(said(3, own=True, author=None))
+    then = shop.timeline()[-1].at
+    shop.take_in(said(4, author=ada, reply_capability="allowed"))
+    assert shop.cases.asked(CASE, then) == said(2).id
+    assert shop.cases.asked(CASE, then + 1_000) == said(4).id
+    shop.take_in(gone(2, order=9))
+    assert shop.cases.asked(CASE, then) == said(1).id
+
+
+def test_where_only_an_earlier_post_of_the_same_person_may_be_answered_it_is_that_one(shop: Shop) -> None:
+    ada, ben = Author(native_id="1"), Author(native_id="2")
+    shop.take_in(said(1, author=ada, reply_capability="allowed"))
+    shop.take_in(said(2, author=ben, reply_capability="allowed"))
+    shop.take_in(said(3, author=ada, reply_capability="summoned_only"))
+    assert shop.cases.asked(CASE, shop.now()) == said(1).id
+    shop.take_in(said(4, author=Author(native_id="3"), reply_capability="summoned_only"))
+    assert shop.cases.asked(CASE, shop.now()) == said(4).id, "nobody else is answered instead"
+
+
+def test_what_the_webhook_knows_better_lifts_what_the_search_found(shop: Shop) -> None:
+    shop.take_in(said(reply_capability="summoned_only"))
+    shop.take_in(said(reply_capability="allowed"))
+    shop.take_in(said(reply_capability="summoned_only"))
+    found = words(shop).said(said().id)
+    assert found is not None
+    assert found.reply_capability == "allowed"

@@ -260,6 +260,9 @@ class Fleet:
     def known(self, effects: Sequence[Effect]) -> set[str]:
         return {effect.id for effect in effects if effect.id in self.cells[effect.case].ledger.effects}
 
+    def asked(self, case: str, until: int) -> str | None:
+        return None
+
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
         return [event for event in events if event.id in self.cells[event.case].due]
 

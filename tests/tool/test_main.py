@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from connectors.tool.main import app
 from connectors.tool.offspring import end_since, offspring
 
-COMMANDS = ("up", "run", "send", "parse", "cases", "case")
+COMMANDS = ("up", "run", "send", "parse", "cases", "case", "connectors", "doctor", "redrive", "reconcile")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

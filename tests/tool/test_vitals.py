@@ -11,8 +11,11 @@ from connectors.aws.cases import mention_key
 from connectors.aws.config import ConfigStore
 from connectors.aws.health import TableHealth, register_action
 from connectors.aws.heard import TableHeard
+from connectors.aws.intake import Intake
 from connectors.core.compose import moment
 from connectors.core.health import TokenHealth, TokenState, Use
+from connectors.core.ingest import UNREAD, Origin
+from connectors.core.models import Unsupported
 from connectors.core.plan import SourceConfig
 from connectors.tool.checkup import Checkup
 from connectors.tool.doctor import show
@@ -99,3 +102,14 @@ def test_posts_that_wait_too_long_are_counted(small: Small, sources: dict[str, S
     assert found["wrong"][0].startswith(f"2 posts of {ACME} were not looked at for more than 24 hours")
     del sources[ACME]
     assert [one["id"] for one in look(small)["vitals"]] == [PAGE]
+
+
+def test_deliveries_that_nobody_can_read_are_said(small: Small, sources: dict[str, SourceConfig]) -> None:
+    blobs: Any = None
+    intake = Intake(small.deployment.table, blobs, now=lambda: NOW - HOUR)
+    for number in range(3):
+        odd = Unsupported(connector="facebook", event=UNREAD, reason="the body is not a JSON object")
+        intake.take_in(odd, Origin(PAGE, "facebook"), f"[{number}]".encode())
+    (wrong,) = look(small)["wrong"]
+    assert wrong.startswith(f"3 deliveries of {PAGE} could not be read since ")
+    assert "the body is not a JSON object" in wrong

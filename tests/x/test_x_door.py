@@ -88,3 +88,11 @@ def test_x_s_challenge() -> None:
 @pytest.mark.parametrize(("query", "secrets"), [({}, ["s"]), ({"crc_token": ""}, ["s"]), ({"crc_token": "t"}, [])])
 def test_no_challenge_or_no_secret_is_no_answer(query: dict[str, str], secrets: list[str]) -> None:
     assert front.challenge(door(), query, secrets, "token") is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mark", ["{", "["])
+def test_what_could_be_a_delivery_is_never_signed_for_a_challenge(mark: str) -> None:
+    """X signs its deliveries with the very secret that a challenge is answered with."""
+    token = mark + '"data": 1' + ("}" if mark == "{" else "]")
+    assert front.challenge(door(), {"crc_token": token}, ["secret"], None) is None
+    assert front.body_fault(door(), b"7") is not None, "and nothing else is a delivery"

@@ -9,8 +9,9 @@ from contextlib import suppress
 import pytest
 
 from connectors.core.case import Effect, EffectKind, EffectState, Happening, note_id, record_id, status_id
-from connectors.core.errors import RecordClosedError, RecordGoneError
+from connectors.core.errors import RecordClosedError, RecordGoneError, RejectedError
 from connectors.core.ports import NoteDraft, Reference
+from connectors.core.reconcile import compare, mending
 from connectors.core.sync import Outcome, RecordSync
 from connectors.tool.zendesk import AGENT
 from connectors.zendesk import payloads
@@ -101,6 +102,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def test_a_new_post_on_a_closed_ticket_opens_one_follow_up_that_is_the_live_record(world: World) -> None:
     world.say(1, 2)
     world.run()
+    tags = payloads.packed({"ticket": {"tags": ["hailback", "vip"]}})
+    world.agent._call("PUT", f"/api/v2/tickets/{world.record.reference}", body=tags)
     old = world.close()
     world.say(3, 4)
     world.move("open")
@@ -109,7 +112,7 @@ def test_a_new_post_on_a_closed_ticket_opens_one_follow_up_that_is_the_live_reco
     first, second = world.desk.tickets()
     assert (str(first["id"]), first["status"]) == (old, "closed")
     assert second["via"]["source"]["from"] == {"ticket_id": first["id"]}
-    assert second["status"] == "new"
+    assert (second["status"], second["tags"]) == ("new", ["hailback", "vip"]), "what agents sorted it by stays"
     assert (world.told(old), world.told(second["id"])) == ([1, 2], [3, 4])
     assert first["external_id"] != second["external_id"]
     assert world.ledger.record is not None
@@ -158,6 +161,32 @@ def test_what_asks_for_nobody_opens_no_ticket(world: World) -> None:
     ends = {line.state for line in world.ledger.effects.values() if line.kind is EffectKind.NOTE}
     assert ends == {EffectState.DONE, EffectState.SUPERSEDED}
     assert any(event.kind is Happening.REFUSED for event in world.ledger.events), "the case's history says so"
+
+
+def test_a_follow_up_that_is_refused_leaves_nothing_waiting_in_silence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Reference:
+        raise RejectedError("422: a field is missing")
+
+    world.say(1)
+    world.run()
+    world.close()
+    world.say(2, 3)
+    world.move("open")
+    monkeypatch.setattr(world.system, "upsert", refuse)
+    world.run()
+    assert world.run().to_mend == ("Rejected: 422: a field is missing",)
+    assert all(line.state.final for line in world.ledger.effects.values())
+    monkeypatch.undo()
+    lines = list(world.ledger.effects.values())
+    (only,) = compare(SYSTEM, world.ledger.meta or CASE, lines, [], (), world.clock.now())
+    change = mending(only, lines, world.clock.now())
+    assert change is not None
+    world.ledger.settle(change.changes)
+    world.finish()
+    assert world.told(world.record.reference or "") == [2, 3]
+    assert len(world.desk.tickets()) == 2
 
 
 @pytest.mark.parametrize("seed", range(30))

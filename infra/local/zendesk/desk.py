@@ -263,6 +263,7 @@ class Desk:
         }
         source = self._state["ticket"].get(str(given.get("via_followup_source_id")))
         if source is not None and source["status"] == "closed":  # of others it has no effect
+            ticket["tags"] = given.get("tags", source["tags"])
             ticket["via"] = {
                 "channel": "web_service",
                 "source": {"from": {"ticket_id": source["id"]}, "rel": "follow_up"},
