@@ -99,9 +99,7 @@ def _take_in(record: SQSRecord) -> None:
             sqs.send_message(QueueUrl=settings.inbox_url, MessageBody=json.dumps(message))
         logger.info("delivery put back in pieces", extra={"source": parcel.source, "events": len(events)})
         return
-    for event in events:
-        if isinstance(event, Unsupported) and event.event == UNREAD:  # the template has an alarm on this line
-            logger.warning("a delivery could not be read", extra={"source": parcel.source, "reason": event.reason})
+    _warn(parcel.source, events)
     whole = len(events) == 1 and parcel.piece is None
     if parcel.piece is not None:
         events = events[slice(*parcel.piece)]
@@ -117,6 +115,13 @@ def _take_in(record: SQSRecord) -> None:
         inbox.put(again, AGAIN[parcel.tries])
     if isinstance(live, SourceConfig):
         _observe(live, parcel, done)
+
+
+def _warn(source: str, events: Sequence[AnyEvent]) -> None:
+    """The template has an alarm on this line."""
+    for event in events:
+        if isinstance(event, Unsupported) and event.event == UNREAD:
+            logger.warning("a delivery could not be read", extra={"source": source, "reason": event.reason})
 
 
 def _observe(source: SourceConfig, parcel: Parcel, done: Ingested) -> None:

@@ -13,7 +13,6 @@ from connectors.core.errors import PayloadError
 from connectors.core.models import AnyEvent, Mention, Unsupported
 from connectors.core.ports import Receiver
 
-
 UNREAD = "malformed"
 """The event of a delivery that is not what its vendor documents: signed, kept, and for a person to look at."""
 
