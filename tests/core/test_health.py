@@ -11,7 +11,7 @@ from connectors.core.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from connectors.core.health import Health, TokenHealth, TokenState, Use, current, needs_people
+from connectors.core.health import REMEDY, Health, TokenHealth, TokenState, Use, current, needs_people
 from connectors.core.watched import Watched, observed
 
 NOW = 1_795_000_000_000
@@ -84,6 +84,16 @@ def test_who_has_to_act() -> None:
     assert needs_people(Use.CHECK, expired, renewable=True)
     assert needs_people(Use.REPLY, REVOKED, renewable=True)
     assert not needs_people(Use.POLL, LIMITED, renewable=False)
+
+
+@pytest.mark.parametrize("use", list(Use))
+def test_a_limit_without_an_end_is_one_of_money_and_needs_people(use: Use) -> None:
+    spent = TokenHealth(TokenState.LIMITED, "402")
+    assert needs_people(use, current(spent, NOW), renewable=True)
+    assert "credits" in REMEDY[TokenState.LIMITED]
+    for passing in (TRANSIENT, LIMITED):
+        assert after((use, spent), (use, passing)).uses[use].health == spent, "an outage does not hide it"
+    assert state(after((use, spent), (use, OK))) is TokenState.OK
 
 
 @pytest.mark.parametrize(
