@@ -142,8 +142,8 @@ class XAccount:
                 if level and "write" not in level:
                     return TokenHealth(TokenState.SCOPE_MISSING, "the token may read at X and not write; grant it more")
         except LimitedError as error:
-            until = None if error.retry_after is None else _now() + int(error.retry_after * 1000)
-            return TokenHealth(TokenState.LIMITED, f"{error}", until)
+            wait = AGAIN if error.retry_after is None else error.retry_after
+            return TokenHealth(TokenState.LIMITED, f"{error}", _now() + int(wait * 1000))
         except MisconfiguredError as error:
             return TokenHealth(error.token or TokenState.TRANSIENT, f"{error}")
         except RemoteError as error:
@@ -188,7 +188,10 @@ class XAccount:
     def _permitted(self, mention: Mention, text: str) -> None:
         """Raises RejectedError with a sentence for the agent."""
         where = f"answer it by hand: {mention.url}" if mention.url else "answer it by hand"
-        if mention.reply_capability == "needs_approval":
+        asking = (
+            self._settings.replies == "approval" and mention.reply_capability == "allowed"
+        )  # kept before it was set
+        if asking or mention.reply_capability == "needs_approval":
             raise RejectedError(f"X has to approve answers written by an AI first, and has not yet; {where}")
         if mention.reply_capability != "allowed":
             raise RejectedError(f"X lets an app answer only where the author mentioned or quoted us; {where}")
