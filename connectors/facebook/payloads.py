@@ -44,7 +44,7 @@ class Whose:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What one entry says for all of its changes. Times in milliseconds. `number` tells one of its changes from another:
+    """What one entry says for all of its changes. Times in milliseconds. `number` tells its changes apart:
     Facebook batches changes of one second, and a delivery that it repeats has them in the same order."""
 
     whose: Whose
