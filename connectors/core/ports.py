@@ -256,7 +256,7 @@ class Replier(Protocol):
 
 
 class SourceReplier(Replier, Protocol):
-    """A `Replier` as it is registered in REPLIERS, built as `kind(settings, credentials, http)`. `settings_model` is the
-    shape of its source's properties, `replier_credentials_model` that of the secret `<Secret>/credentials`."""
+    """A `Replier` as it is registered in REPLIERS: built as `kind(settings, credentials, http)`, where `settings_model`
+    is the shape of its source's properties, `replier_credentials_model` that of the secret `<Secret>/credentials`."""
 
     settings_model: ClassVar[type[BaseModel]]
