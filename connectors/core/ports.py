@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol, Self
 from pydantic import BaseModel
 
 from connectors.core.delivery import Delivery
-from connectors.core.health import TokenHealth
+from connectors.core.health import TokenHealth, TokenState
 from connectors.core.models import AnyEvent, Deletion, Mention, RecordStatus
 
 
@@ -153,12 +153,16 @@ def note_bytes(system: RecordSystem) -> int:
 class Page:
     """One poll's worth of events, and where the next one goes on. `again` is in seconds: when to come back.
 
-    `spent` is what the calls cost, in the units of the connector's `prices.json`."""
+    `spent` is what the calls cost, in the units of the connector's `prices.json`. `fault`: one sentence, where a part
+    of what is asked is refused while the rest goes on; said by each poll until that part is answered. `health`: what
+    the calls told of the credentials, None where nobody was asked."""
 
     events: Sequence[AnyEvent]
     cursor: str
     again: float
     spent: Mapping[str, int] = field(default_factory=dict)
+    fault: str | None = None
+    health: TokenHealth | None = field(default_factory=lambda: TokenHealth(TokenState.OK))
 
 
 class Poller(Protocol):
