@@ -137,7 +137,8 @@ def _stream(value: object) -> Stream | None:
     if len(numbers) < len(_NUMBERS) or not isinstance(seen, dict):
         return None
     posts = {one: day for one, day in seen.items() if ident(one) == one and isinstance(day, int)}
-    found = Stream(**numbers, page=page if isinstance(page, str) else None, seen=posts)
+    floor, since, low, newest, not_before = (numbers[name] for name in _NUMBERS)
+    found = Stream(floor, since, low, newest, page if isinstance(page, str) else None, not_before, posts)
     fault, token = value.get("fault"), value.get("token")
     if isinstance(fault, str) and isinstance(token, str):
         found.fault, found.token = fault, token
