@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from connectors.core.ports import Receiver, RecordSystem, Replier, SourcePoller
+    from connectors.core.ports import Receiver, RecordSystem, SourcePoller, SourceReplier
 
 SOURCES: dict[str, str] = {
     "discourse": "connectors.discourse.connector:Discourse",
@@ -57,9 +57,9 @@ def receiver(name: str) -> type[Receiver]:
     return cast("type[Receiver]", kind)
 
 
-def replier(name: str) -> type[Replier]:
+def replier(name: str) -> type[SourceReplier]:
     """What answers at a source. Raises KeyError for one that takes no answers."""
-    return cast("type[Replier]", _load(REPLIERS[name]))
+    return cast("type[SourceReplier]", _load(REPLIERS[name]))
 
 
 def poller(name: str) -> type[SourcePoller]:

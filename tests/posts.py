@@ -28,6 +28,7 @@ def said(post: int = 1, *, topic: int = 7, text: str = "The heating is cold.", o
         "url": f"https://{FORUM}/t/-/{topic}/{post}",
         "created_at": datetime(2026, 11, 20, 10, post % 60, tzinfo=UTC),
         "order": order,
+        "reply_capability": "allowed",
     }
     return Mention(**fields | more)
 

@@ -20,6 +20,7 @@ class TokenState(StrEnum):
     REVOKED = "revoked"
     SCOPE_MISSING = "scope missing"
     LIMITED = "limited"
+    """For a while, `until` which it is; without that, until a person does something: the money is used up."""
     TRANSIENT = "transient"
     """The vendor did not answer, or not usably: says nothing about the token."""
 
@@ -92,6 +93,8 @@ class Health:
         if known is not None:
             if seen.state in _PASSING and known.health.state in _LASTING:
                 return self
+            if _lasts(known.health) and not _lasts(seen) and seen.state is not TokenState.OK:
+                return self
             if known.health == seen:
                 return self
             if known.health.state is seen.state and known.health.until == seen.until:
@@ -117,10 +120,15 @@ def current(seen: TokenHealth, now: int) -> TokenHealth:
     return replace(seen, state=TokenState.EXPIRED) if seen.state is TokenState.EXPIRING else seen
 
 
+def _lasts(seen: TokenHealth) -> bool:
+    """Whether time alone does not mend it. A limit that has no end is one of money."""
+    return seen.state in _LASTING or (seen.state is TokenState.LIMITED and seen.until is None)
+
+
 def needs_people(use: Use, seen: TokenHealth, *, renewable: bool) -> bool:
     """Whether an administrator has to act. A token that Hailback renews by itself may run out in use; it matters only
     where renewing failed, or where a trial, which comes after it, still says so."""
-    if seen.state not in _LASTING:
+    if not _lasts(seen):
         return False
     return use in {Use.RENEWAL, Use.CHECK} or not (renewable and seen.state in _RENEWABLE)
 
@@ -136,5 +144,6 @@ REMEDY: dict[TokenState, str] = {
     TokenState.EXPIRED: "renew the credentials",
     TokenState.REVOKED: "grant access anew and put the new credentials into the secret",
     TokenState.SCOPE_MISSING: "grant the missing permission; the connector's README lists them",
+    TokenState.LIMITED: "buy credits or raise the spending limit in the vendor's console",
 }
 """What an administrator does about a state, in words."""

@@ -14,7 +14,7 @@ from typing import Protocol
 from connectors.core.errors import ConflictError, MisconfiguredError, RemoteError, UnavailableError
 from connectors.core.ledger import Pace
 from connectors.core.models import AnyEvent
-from connectors.core.ports import Poller
+from connectors.core.ports import Page, Poller
 
 SOON = 10.0
 """Seconds. A place that wants to be asked again before that has more to tell; otherwise the administrator's wait
@@ -26,7 +26,8 @@ class Cursor:
     """Where the polling of one place stands. Times in milliseconds, `every` in seconds.
 
     `next_at`: before this nobody asks. `lease_until`: until then one worker does. `attempt` counts every claim, and
-    every write is conditional on it. `failures` in a row; `error` is what the last one was."""
+    every write is conditional on it. `failures` in a row; `error` is what the last one was, or the fault of a poll that
+    worked in part."""
 
     id: str
     every: float
@@ -117,7 +118,7 @@ def poll(
             if page.events:
                 outbox.put(name, page.events, now())
             wait = max(1.0, page.again) if page.again < min(SOON, held.every) else held.every
-            after = _moved(held, page.cursor, now(), wait)
+            after = _moved(held, page, now(), wait)
             brought = len(page.events)
     try:
         cursors.settle(held, after)
@@ -127,14 +128,15 @@ def poll(
     return Polled(after, brought, begun, stopped=closed is not None)
 
 
-def _moved(held: Cursor, cursor: str, now: int, wait: float) -> Cursor:
+def _moved(held: Cursor, page: Page, now: int, wait: float) -> Cursor:
     return Cursor(
         id=held.id,
         every=held.every,
-        cursor=cursor,
+        cursor=page.cursor,
         next_at=now + int(wait * 1000),
         attempt=held.attempt,
         polled_at=now,
+        error=None if page.fault is None else page.fault[:500],
     )
 
 

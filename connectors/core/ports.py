@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol, Self
 from pydantic import BaseModel
 
 from connectors.core.delivery import Delivery
-from connectors.core.health import TokenHealth
+from connectors.core.health import TokenHealth, TokenState
 from connectors.core.models import AnyEvent, Deletion, Mention, RecordStatus
 from connectors.core.plan import Priority
 
@@ -158,12 +158,16 @@ def note_bytes(system: RecordSystem) -> int:
 class Page:
     """One poll's worth of events, and where the next one goes on. `again` is in seconds: when to come back.
 
-    `spent` is what the calls cost, in the units of the connector's `prices.json`."""
+    `spent` is what the calls cost, in the units of the connector's `prices.json`. `fault`: one sentence, where a part
+    of what is asked is refused while the rest goes on; said by each poll until that part is answered. `health`: what
+    the calls told of the credentials, None where nobody was asked."""
 
     events: Sequence[AnyEvent]
     cursor: str
     again: float
     spent: Mapping[str, int] = field(default_factory=dict)
+    fault: str | None = None
+    health: TokenHealth | None = field(default_factory=lambda: TokenHealth(TokenState.OK))
 
 
 class Poller(Protocol):
@@ -228,8 +232,19 @@ class Refresher(Protocol):
 
 
 class Replier(Protocol):
-    """A source that takes an answer. Tiers as for records. `findable`: whether `find_reply` can tell that an answer is
-    not there; where it cannot, an answer of unknown outcome is held for a person and never sent again.
+    """A source that takes an answer. `findable`: whether an answer of unknown outcome may be looked for and then sent
+    again. `tier` says what makes that harmless; `connectors.core.reply` acts on `findable` alone.
+
+    - NONE and findable: `find_reply` can tell that an answer is not there, such as by a mark in it that readers do not
+      see. After `settle` seconds None means that it is not, and `reply` is called again.
+    - NONE and not findable: it cannot tell. The answer is held for a person and never sent again.
+    - KEY and findable: the vendor takes an idempotency key. Every `reply` sends `key` unchanged. `find_reply` returns
+      the answer where the vendor shows it, else None; `reply` is then called again with the same key and text, and the
+      vendor returns the first answer instead of making a second.
+
+    Vendors forget keys, often after a day, and a try may come later than that: an outage lasts, a worker waits. A key
+    that may be forgotten by then is not enough: have `find_reply` look as under NONE too, or raise UnknownOutcomeError
+    where it cannot tell any more; or be not findable.
 
     May have `units(mention, text)`: what an answer costs, in the units of the connector's `prices.json`."""
 
@@ -244,5 +259,13 @@ class Replier(Protocol):
         ...
 
     def find_reply(self, mention: Mention, key: str) -> Reference | None:
-        """The answer that carries `key`, if it exists."""
+        """The answer that carries `key`, if it exists. None: it may be sent (again). Raises a RemoteError, where it
+        cannot be told now: it is asked again later."""
         ...
+
+
+class SourceReplier(Replier, Protocol):
+    """A `Replier` as it is registered in REPLIERS: built as `kind(settings, credentials, http)`, where `settings_model`
+    is the shape of its source's properties, `replier_credentials_model` that of the secret `<Secret>/credentials`."""
+
+    settings_model: ClassVar[type[BaseModel]]

@@ -13,6 +13,7 @@ from connectors.core.errors import (
     UnknownOutcomeError,
 )
 from connectors.core.health import TokenHealth, TokenState, Use
+from connectors.core.ports import Page
 
 Note = Callable[[Use, TokenHealth], None]
 """Takes what a use met. Never raises: the call itself matters more."""
@@ -58,7 +59,9 @@ class Watched:
                 if (seen := observed(error, self._now())) is not None:
                     self._note(use, seen)
                 raise
-            self._note(use, TokenHealth(TokenState.OK))
+            seen = answer.health if isinstance(answer, Page) else TokenHealth(TokenState.OK)
+            if seen is not None:
+                self._note(use, seen)
             return answer
 
         return told

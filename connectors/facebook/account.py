@@ -6,6 +6,7 @@ drops a delivery after 36 hours and keeps no history, so this is the only way to
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,34 +20,32 @@ from connectors.core.health import TokenHealth, TokenState
 from connectors.core.models import AnyEvent, Mention
 from connectors.core.ports import Page, Reference, Tier
 from connectors.facebook import answers, values
-from connectors.facebook.graph import Answer, GoneError, Graph, LimitedError
+from connectors.facebook.graph import Answer, GoneError, Graph, LimitedError, ParameterError, TooMuchError
 from connectors.facebook.payloads import Whose, listed
 from connectors.facebook.settings import FacebookCredentials, FacebookSource
-from connectors.facebook.sweep import Place, Task, following, reaches_back, said
+from connectors.facebook.sweep import LIMITS, TRIES, Place, Task, following, reaches_back, said
 from connectors.http import HttpClient
 
 if TYPE_CHECKING:
     from connectors.core.ports import Checker, Replier, SourcePoller
 
+log = logging.getLogger(__name__)
+
 CALLS = 5
-"""Requests in one poll, at most."""
+"""Requests in one poll, at most; one more where it may be an outage."""
 AGAIN = 300.0
 """Seconds between two sweeps, unless the administrator says otherwise."""
 MORE = 5.0
 """Seconds between two steps of one sweep."""
 OVERLAP = 900
 """Seconds that a sweep reaches back behind the start of the one before it."""
-POSTS = 25
-PAGES = 4
-"""Pages of posts in a sweep: comments under the latest hundred posts are seen."""
-DEEPEST = 50
-"""Pages of any one list in a sweep."""
 SOON_OVER = 7 * 86_400
 """Seconds before its end from which on a token counts as expiring."""
 RIGHTS = ("pages_read_engagement", "pages_read_user_content", "pages_manage_engagement")
+_WELL = TokenHealth(TokenState.OK)
 _COMMENT = "id,message,created_time,from,permalink_url,parent{id},like_count,comment_count"
 _POST = "id,message,created_time,updated_time,from,permalink_url,shares"
-_NESTED = f"comments.filter(stream).order(reverse_chronological).limit({POSTS}){{{_COMMENT}}}"
+_NESTED = f"comments.filter(stream).order(reverse_chronological).limit({LIMITS['feed']}){{{_COMMENT}}}"
 
 
 class FacebookAccount:
@@ -79,35 +78,65 @@ class FacebookAccount:
         now = self._now()
         place = Place.read(cursor)
         if place is None:
-            return Page([], Place(start=now, since=now).written(), AGAIN)
+            return Page([], Place(start=now, since=now).written(), AGAIN, health=None)
         if now < place.rest:
-            return Page([], place.written(), (place.rest - now) / 1000)
+            return Page([], place.written(), (place.rest - now) / 1000, fault=place.fault or None, health=None)
         if not place.todo:
             place = replace(place, begun=now, todo=(Task("feed"), Task("tagged")))
-        events, place = self._step(place, now)
+        events, place, answered = self._step(place, now)
         if not place.todo:
-            place = replace(place, since=place.begun, begun=0)
-        again = max(place.rest - now, 0) / 1000 or (MORE if place.todo else AGAIN)
-        return Page(sorted(events, key=_when), place.written(), again)
+            place = place.swept()
+        more = any(not task.failed for task in place.todo)
+        again = max(place.rest - now, 0) / 1000 or (MORE if more else AGAIN)
+        health = _health(place) if answered else None
+        return Page(sorted(events, key=_when), place.written(), again, fault=place.fault or None, health=health)
 
-    def _step(self, place: Place, now: int) -> tuple[list[AnyEvent], Place]:
-        """Up to `CALLS` requests. What breaks off after the first is left for the next poll, which then raises it."""
+    def _step(self, place: Place, now: int) -> tuple[list[AnyEvent], Place, bool]:
+        """Up to `CALLS` requests, and whether Facebook answered one. Where it breaks off, the next poll goes on, and
+        raises what is still wrong; one that came nowhere raises it at once."""
         events: list[AnyEvent] = []
+        begun, answered, put_off = place, False, list[Task]()
         since = max(place.start, place.since - OVERLAP * 1000)
-        for number in range(CALLS):
-            if not place.todo:
+        for _ in range(CALLS):
+            if not place.todo or place.todo[0] in put_off:
                 break
             try:
-                found, place, rest = self._do(place, since, now)
+                try:
+                    found, place, rest = self._do(place, since, now)
+                    answered = True
+                except RemoteError as error:
+                    found, rest = [], 0.0
+                    place, answered = self._despite(place, error, answered)
+                    put_off += [task for task in place.todo[-1:] if task.failed]
             except RemoteError:
-                if number == 0:
+                if place == begun:
                     raise
                 break
             events += found
             if rest:
                 place = replace(place, rest=now + int(rest * 1000))
                 break
-        return events, place
+        return events, place, answered
+
+    def _despite(self, place: Place, error: RemoteError, answered: bool) -> tuple[Place, bool]:
+        """How a sweep goes on though its first list was refused, so that one list does not stop it for good; and
+        whether Facebook answers. Raises what concerns more than this list."""
+        task = place.todo[0]
+        if isinstance(error, TooMuchError) and task.size > 1:
+            return place.first(task.smaller()), answered
+        if isinstance(error, ParameterError) and task.after and task.begun < TRIES:
+            return place.first(task.anew()), answered  # cursors are not good for ever
+        token = error.token if isinstance(error, MisconfiguredError) else None
+        if task.vital or isinstance(error, LimitedError) or token in {TokenState.EXPIRED, TokenState.REVOKED}:
+            raise error
+        if not answered:
+            self._graph.get("me", {"fields": "id"})  # or is it an outage?
+        tries = task.begun if isinstance(error, ParameterError) and task.after else task.failed + 1
+        if tries < TRIES:
+            return place.put_off(), True
+        place = place.without(task, f"{error}", token or "")
+        log.warning("facebook: %s", place.fault)
+        return place, True
 
     def _do(self, place: Place, since: int, now: int) -> tuple[list[AnyEvent], Place, float]:
         task, *rest = place.todo
@@ -117,7 +146,8 @@ class FacebookAccount:
             if not _skippable(task, error):
                 raise
             return [], replace(place, todo=tuple(rest)), 0.0
-        more = (*rest, *_more(task, answer.body, since))
+        known = {one.post for one in rest if one.what == "comments"}
+        more = (*rest, *(one for one in _more(task, answer.body, since) if one.post not in known or one.after))
         return self._found(task, answer.body, since, now), replace(place, todo=more), answer.usage.rest
 
     def _found(self, task: Task, body: Mapping[str, Any], since: int, now: int) -> list[AnyEvent]:
@@ -133,11 +163,11 @@ class FacebookAccount:
 
     def _ask(self, task: Task) -> Answer:
         if task.what == "comments":
-            wanted = {"fields": _COMMENT, "filter": "stream", "order": "reverse_chronological", "limit": "100"}
+            wanted = {"fields": _COMMENT, "filter": "stream", "order": "reverse_chronological", "limit": str(task.size)}
             return self._graph.get(f"{task.post}/comments", wanted | dict(task.after))
         fields = f"{_POST},{_NESTED}" if task.what == "feed" else f"{_POST},tagged_time"
         try:
-            wanted = {"fields": fields, "limit": str(POSTS)}
+            wanted = {"fields": fields, "limit": str(task.size)}
             return self._graph.get(f"{self._page}/{task.what}", wanted | dict(task.after))
         except GoneError as error:
             raise MisconfiguredError(f"{error}; check Account and the token", token=TokenState.SCOPE_MISSING) from None
@@ -218,9 +248,9 @@ def _more(task: Task, body: Mapping[str, Any], since: int) -> list[Task]:
         if native and isinstance(beneath, dict) and reaches_back(beneath, since):
             # From its beginning: the cursor of a list inside another is not promised to fit the list by itself.
             found.append(Task("comments", native))
-    new = task.number + 1 < PAGES and following(body) if task.what == "feed" else reaches_back(body, since)
-    if new and task.number + 1 < DEEPEST:
-        found.append(replace(task, after=following(body), number=task.number + 1))
+    new = following(body) if task.what == "feed" else reaches_back(body, since)
+    if new and task.goes_on():
+        found.append(task.following(following(body)))
     return found
 
 
@@ -229,6 +259,11 @@ def _skippable(task: Task, error: RemoteError) -> bool:
     if task.what == "comments":
         return isinstance(error, GoneError)
     return task.what == "tagged" and isinstance(error, MisconfiguredError) and error.token is TokenState.SCOPE_MISSING
+
+
+def _health(place: Place) -> TokenHealth:
+    """What a poll that was answered tells of the token."""
+    return TokenHealth(TokenState(place.token), place.fault) if place.token in set(TokenState) else _WELL
 
 
 def _since(event: AnyEvent, since: int) -> bool:

@@ -8,6 +8,8 @@ Error codes: https://developers.facebook.com/docs/graph-api/guides/error-handlin
     190, 102                                MisconfiguredError, expired or revoked by the subcode
     3, 10, 200 to 299                       MisconfiguredError, scope missing
     100 with subcode 33, 803                GoneError: not there, or not for this token to see
+    100                                     ParameterError after a read, such as a cursor that is not good any more
+    1 ("reduce the amount of data")         TooMuchError, an UnavailableError, after a read
     1, 2, a transient error, 5xx            UnavailableError; UnknownOutcomeError after a write
     506, 1609005, others                    RejectedError after a write, MisconfiguredError after a read
 """
@@ -52,6 +54,14 @@ _MEASURES = ("call_count", "total_time", "total_cputime")
 
 class LimitedError(UnavailableError):
     """Too many calls, or blocked for a while; `retry_after` is always set."""
+
+
+class TooMuchError(UnavailableError):
+    """Error 1 after a read: often that it asks for more at once than Facebook gathers."""
+
+
+class ParameterError(MisconfiguredError):
+    """Facebook does not take a parameter of a read."""
 
 
 class GoneError(RejectedError):
@@ -146,9 +156,10 @@ def _failure(fault: Mapping[str, Any], response: Response, used: Usage) -> Remot
     if code == 803 or (code, subcode) == (100, 33):
         return GoneError(f"{said}: it is not there any more, or the Page may not see it")
     if code in _PASSING or fault.get("is_transient") is True or response.status >= 500:
-        return _unanswered(said, response)
+        return _unanswered(said, response, TooMuchError if code == 1 else UnavailableError)
     if response.safe:
-        return MisconfiguredError(f"{said}; check Account and ApiVersion")
+        kind = ParameterError if code == 100 else MisconfiguredError
+        return kind(f"{said}; check Account and ApiVersion")
     if code == 506:
         return RejectedError(f"{said}: the same words were posted just before")
     return RejectedError(f"{said}: it does not take this answer")
@@ -164,9 +175,9 @@ def _unexplained(response: Response, used: Usage) -> RemoteError:
     return MisconfiguredError(f"{said} without saying why; check ApiUrl")
 
 
-def _unanswered(said: str, response: Response) -> RemoteError:
+def _unanswered(said: str, response: Response, kind: type[UnavailableError] = UnavailableError) -> RemoteError:
     if response.safe:
-        return UnavailableError(f"{said}; nothing was changed", _asked(response))
+        return kind(f"{said}; nothing was changed", _asked(response))
     return UnknownOutcomeError(f"{said}; whether it carried the request out is not known")
 
 

@@ -9,7 +9,7 @@ so all of it may be missing: https://developers.facebook.com/docs/graph-api/webh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from connectors.core.models import Deletion, Mention, Unsupported
@@ -44,16 +44,18 @@ class Whose:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What one entry says for all of its changes. Times in milliseconds."""
+    """What one entry says for all of its changes. Times in milliseconds. `number` tells its changes apart:
+    Facebook batches changes of one second, and a delivery that it repeats has them in the same order."""
 
     whose: Whose
     page: str | None
     at: int | None
     received_at: int
+    number: int = 0
 
     @property
     def order(self) -> int:
-        return self.received_at if self.at is None else self.at
+        return (self.received_at if self.at is None else self.at) + self.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,9 @@ def _entry(entry: object, whose: Whose, received_at: int) -> Iterator[Event]:
             told = True
             yield _unsupported(name, "a private message is not ours to read", keep_raw=False)
     about = _Entry(whose, identifier(entry.get("id")), milliseconds(entry.get("time")), received_at)
-    for change in listed(entry.get("changes")):
+    for number, change in enumerate(listed(entry.get("changes"))):
         told = True
-        yield _change(change, about)
+        yield _change(change, replace(about, number=number))
     if not told:
         yield _unsupported("entry", "the entry holds no changes")
 

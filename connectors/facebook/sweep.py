@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -16,30 +16,97 @@ from connectors.facebook import values
 
 _STEERING = frozenset({"after", "offset", "until", "since", "__paging_token"})
 _LONGEST = 1000
+_LONGEST_FAULT = 300
 _TASKS = 150
+TRIES = 3
+"""How often one list is asked for in vain, in polls in which Facebook answered otherwise, before it is left out."""
+LIMITS: Mapping[str, int] = {"feed": 25, "tagged": 25, "comments": 100}
+"""Entries in one page of a list."""
+PAGES = 4
+"""Pages of posts in a sweep: comments under the latest hundred posts are seen."""
+DEEPEST = 50
+"""Pages of any other list in a sweep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One list to ask for: `feed`, `tagged`, or the `comments` of `post`; `after` are the parameters that lead to its
-    next page, `number` counts its pages."""
+    next page, `number` counts its pages. `limit` is how many entries are asked for, 0 for as many as usual; `failed`
+    counts vain tries in a row, `begun` how often the list was begun anew."""
 
     what: str
     post: str = ""
     after: Mapping[str, str] = field(default_factory=dict)
     number: int = 0
+    limit: int = 0
+    failed: int = 0
+    begun: int = 0
+
+    @property
+    def size(self) -> int:
+        """Entries in a page."""
+        return self.limit or LIMITS[self.what]
+
+    @property
+    def vital(self) -> bool:
+        """Whether a sweep without it would see nothing."""
+        return self.what == "feed" and not self.after
+
+    @property
+    def name(self) -> str:
+        """The list in words."""
+        return f"the comments under {self.post}" if self.what == "comments" else f"the Page's {self.what}"
+
+    def goes_on(self) -> bool:
+        """Whether there may be a page after this one. Smaller pages may be more."""
+        pages = PAGES if self.what == "feed" else DEEPEST
+        return (self.number + 1) * self.size < pages * LIMITS[self.what]
+
+    def following(self, after: Mapping[str, str]) -> Task:
+        return replace(self, after=after, number=self.number + 1, failed=0)
+
+    def smaller(self) -> Task:
+        return replace(self, limit=max(1, self.size // 2))
+
+    def anew(self) -> Task:
+        return replace(self, after={}, number=0, begun=self.begun + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Times in milliseconds. `start`: what was said before the first poll is left alone; `since`: what was said before
-    that is known; `begun`: when this sweep began, 0 between two; `rest`: until then nothing is asked."""
+    that is known; `begun`: when this sweep began, 0 between two; `rest`: until then nothing is asked. `fault`: what was
+    left out of a sweep, and why, until one leaves nothing out; `token` what that says of the credentials (a
+    `TokenState`, or empty); `left_out` counts in the sweep that is under way."""
 
     start: int
     since: int
     begun: int = 0
     rest: int = 0
     todo: tuple[Task, ...] = ()
+    fault: str = ""
+    token: str = ""
+    left_out: int = 0
+
+    def first(self, *tasks: Task) -> Place:
+        """With these in the place of the first task."""
+        return replace(self, todo=(*tasks, *self.todo[1:]))
+
+    def put_off(self) -> Place:
+        """With the first task last, as one that failed."""
+        task, *others = self.todo
+        return replace(self, todo=(*others, replace(task, failed=task.failed + 1)))
+
+    def without(self, task: Task, why: str, token: str) -> Place:
+        """With a task left out."""
+        left = tuple(one for one in self.todo if one is not task)
+        fault = f"{task.name} cannot be read and are left out: {why}"[:_LONGEST_FAULT]
+        return replace(self, todo=left, fault=fault, token=token, left_out=self.left_out + 1)
+
+    def swept(self) -> Place:
+        """The sweep is through."""
+        fault, token = (self.fault, self.token) if self.left_out else ("", "")
+        return replace(self, since=self.begun, begun=0, fault=fault, token=token, left_out=0)
 
     def written(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -50,8 +117,11 @@ class Place:
         try:
             said: Any = json.loads(cursor or "")
             tasks = tuple(Task(**one) for one in said["todo"])
-            times = {name: int(said[name]) for name in ("start", "since", "begun", "rest")}
-            return cls(**times, todo=tasks[:_TASKS])
+            if any(task.what not in LIMITS for task in tasks):
+                return None
+            start, since, begun, rest = (int(said[name]) for name in ("start", "since", "begun", "rest"))
+            fault, token = (str(said.get(name, "")) for name in ("fault", "token"))
+            return cls(start, since, begun, rest, tasks[:_TASKS], fault, token, int(said.get("left_out", 0)))
         except (ValueError, TypeError, KeyError, OverflowError):
             return None
 

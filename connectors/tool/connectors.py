@@ -85,14 +85,19 @@ def _does(row: Row) -> str:
 
 def _events(row: Row) -> str:
     """How many of its events are acted on, of those that it knows."""
+    from connectors.core.manifest import NOT_ACTED_ON
+
     known = row["events"]
-    acted = sum(becomes != "unsupported" for becomes in known.values())
+    acted = sum(becomes not in NOT_ACTED_ON for becomes in known.values())
     return f"{acted} of {len(known)}" if known else "-"
 
 
 def _show(found: list[Row]) -> None:
+    from typing import get_args
+
     from rich.markup import escape
 
+    from connectors.core.manifest import Becomes
     from connectors.tool.show import console
 
     out = console()
@@ -100,7 +105,7 @@ def _show(found: list[Row]) -> None:
         head = f"[bold]{row['name']}[/]  {escape(row['title'])}, {row['kind']}: {_does(row)}"
         out.print(f"{head}  [cyan]{row['status']}[/]", highlight=False, soft_wrap=True)
         out.print(f"  {escape(row['proof'])}", highlight=False, soft_wrap=True)
-        for becomes in ("mention", "deletion", "record_update", "unsupported"):
+        for becomes in get_args(Becomes):
             events = [event for event, said in row["events"].items() if said == becomes]
             if events:
                 out.print(f"  {becomes}: {escape(', '.join(events))}", highlight=False, soft_wrap=True)

@@ -37,7 +37,7 @@ def reconcile(
         try:
             found = run.run(dry_run, since)
         except RemoteError as error:
-            _tell(run.found, as_json)
+            _tell(run.found, as_json, whole=False)
             goes_on = f"; go on with --from {run.at}" if run.at else ""
             stop(f"{system} does not answer as it should: {error}; what was mended stays mended{goes_on}", 2)
     _tell(found, as_json)
@@ -45,25 +45,33 @@ def reconcile(
         raise typer.Exit(1)
 
 
-def _tell(found: Found, as_json: bool) -> None:
+def _tell(found: Found, as_json: bool, whole: bool = True) -> None:
     if as_json:
         typer.echo(json.dumps(found.document(), ensure_ascii=False, indent=2).encode())
     else:
-        _show(found)
+        _show(found, whole)
 
 
 def _wait(words: str) -> None:
     typer.echo(words.encode(), err=True)
 
 
-def _show(found: Found) -> None:
+def _show(found: Found, whole: bool) -> None:
+    """What was found; of a run that broke off only as far as it came."""
     from connectors.core.reconcile import Fault
+    from connectors.tool.show import many
 
     for difference, done in found.differences:
         where = difference.reference.url or difference.reference.id if difference.reference else "no record"
         about = f" ({difference.effect})" if difference.fault is Fault.NOTE_MISSING else ""
         typer.echo(f"{difference.case or '-'}: {where}: {difference.fault}{about}: {done}".encode())
-    typer.echo(f"{found.cases} cases of {found.system} compared, {len(found.differences)} differences")
+    differ = many(len(found.differences), "difference")
+    if not found.cases and not whole:
+        typer.echo(f"no case of {found.system} was compared")
+        return
+    typer.echo(f"{many(found.cases, 'case')} of {found.system} compared, {differ}")
+    if not whole:
+        return
     if not found.twins:
         typer.echo("This connector shows one record of a case at most: duplicates were not looked for.")
     if not found.listed:

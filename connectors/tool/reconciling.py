@@ -19,7 +19,7 @@ from connectors.aws.secrets import Credentials
 from connectors.aws.systems import Systems
 from connectors.aws.table import Item
 from connectors.core.case import SHARDS, Case, Effect, EffectState, record_id
-from connectors.core.errors import ConflictError
+from connectors.core.errors import ConflictError, UnavailableError
 from connectors.core.ledger import Pace
 from connectors.core.ports import RecordSystem, Reference
 from connectors.core.reconcile import (
@@ -95,7 +95,7 @@ class Reconciler:
         say: Callable[[str], None] | None = None,
     ) -> None:
         self._deployment, self._notes, self._pace, self._sleep = deployment, notes, pace or Pace(), pause
-        self._say, self.at = say or _silent, ""
+        self._say, self.at, self._how = say or _silent, "", ""
         self._ledger = TableLedger(deployment.table)
         self._config = ConfigStore(deployment.client("dynamodb"), deployment.outputs["TableName"])
         self.system = self._named(name)
@@ -118,21 +118,28 @@ class Reconciler:
             keys.update(known)
             if self.system not in (*case.systems, *case.engaged, *case.retired) and not (listed or {}).get(known[-1]):
                 continue
-            found.cases += 1
             there = self._standing(effects, listed.get(known[-1], []) if listed is not None else self._found(known[-1]))
             noted = self._noted(case, effects, there)
             now = _now()
             for one in compare(self.system, case, effects, there, noted, now, self._there.settle):
                 found.differences.append((one, "would be " + _REMEDIES[one.fault] if dry_run else self._mend(one)))
+            found.cases += 1
         pairs = [(one, key) for key, references in (listed or {}).items() for one in references if not since]
         found.differences += [(one, _REMEDIES[Fault.STRANGER]) for one in strangers(self.system, pairs, keys)]
         return found
 
     def _ask(self, question: Callable[[], T]) -> T:
-        return ask(question, self._pause)
+        def asked() -> T:
+            try:
+                return question()
+            except UnavailableError as error:
+                self._how = "does not answer" if error.retry_after is None else "is busy"
+                raise
+
+        return ask(asked, self._pause)
 
     def _pause(self, seconds: float) -> None:
-        self._say(f"{self.system} is busy; waiting {seconds:.0f} s, then on with {self.at or 'the first case'}")
+        self._say(f"{self.system} {self._how}; waiting {seconds:.0f} s, then on with {self.at or 'the first case'}")
         self._sleep(seconds)
 
     def _named(self, name: str) -> str:

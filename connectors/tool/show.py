@@ -18,6 +18,11 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(width=_WIDE)
 
 
+def many(count: int, one: str) -> str:
+    """`1 note`, `2 notes`."""
+    return f"{count} {one}{'' if count == 1 else 's'}"
+
+
 def show_cases(found: Sequence[dict[str, Any]], state: str) -> None:
     """One line a case."""
     out = console()

@@ -49,6 +49,7 @@ _PAGE = 100
 _SEARCH_REACH = 7 * 86_400_000 - 120_000
 """Milliseconds that recent search looks back: seven days, less for clocks that differ."""
 _PAUSE = 900.0
+_LONGEST_FAULT = 200
 _NO_POST = "1"
 """X began to number at 20: a look-up of this post is answered, and costs nothing, because nothing comes back."""
 _ASKED = {
@@ -93,7 +94,7 @@ class XAccount:
         now = _now()
         position = Position.read(cursor, self._questions, now)
         if cursor is None:
-            return Page((), position.write(), AGAIN)
+            return Page((), position.write(), AGAIN, health=None)
         events: list[Event] = []
         spent = {"post_read": 0, "user_read": 0}
         answered, refusal = 0, None
@@ -106,16 +107,20 @@ class XAccount:
                 body = self._walk(stream, ask, earliest)
             except RemoteError as error:
                 stream.not_before = now + int(_pause(error) * 1000)
+                if not isinstance(error, UnavailableError):
+                    stream.fault, stream.token = f"{error}"[:_LONGEST_FAULT], getattr(error, "token", None) or ""
                 refusal = refusal or error
                 log.warning("x: one of this source's questions was refused: %s", error)
                 continue
             answered += 1
+            stream.fault = stream.token = ""
             self._take(body, stream, position, now, events, spent)
         if refusal and not answered:
             raise refusal
         open_walk = any(stream.page and now >= stream.not_before for stream in position.streams.values())
         cost = {unit: count for unit, count in spent.items() if count}
-        return Page(tuple(events), position.write(), MORE if open_walk else AGAIN, cost)
+        again, told = MORE if open_walk else AGAIN, _told(position, asked=answered > 0)
+        return Page(tuple(events), position.write(), again, cost, *told)
 
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:
         """Which of at most 100 posts are deleted, or not public any more. Each that is still there costs a read."""
@@ -142,8 +147,8 @@ class XAccount:
                 if level and "write" not in level:
                     return TokenHealth(TokenState.SCOPE_MISSING, "the token may read at X and not write; grant it more")
         except LimitedError as error:
-            until = None if error.retry_after is None else _now() + int(error.retry_after * 1000)
-            return TokenHealth(TokenState.LIMITED, f"{error}", until)
+            wait = AGAIN if error.retry_after is None else error.retry_after
+            return TokenHealth(TokenState.LIMITED, f"{error}", _now() + int(wait * 1000))
         except MisconfiguredError as error:
             return TokenHealth(error.token or TokenState.TRANSIENT, f"{error}")
         except RemoteError as error:
@@ -188,7 +193,10 @@ class XAccount:
     def _permitted(self, mention: Mention, text: str) -> None:
         """Raises RejectedError with a sentence for the agent."""
         where = f"answer it by hand: {mention.url}" if mention.url else "answer it by hand"
-        if mention.reply_capability == "needs_approval":
+        asking = (
+            self._settings.replies == "approval" and mention.reply_capability == "allowed"
+        )  # kept before it was set
+        if asking or mention.reply_capability == "needs_approval":
             raise RejectedError(f"X has to approve answers written by an AI first, and has not yet; {where}")
         if mention.reply_capability != "allowed":
             raise RejectedError(f"X lets an app answer only where the author mentioned or quoted us; {where}")
@@ -286,6 +294,16 @@ def _latest(mention: Mention) -> str:
     """The id of the newest edit, which stands in the address: X takes no answers to an older one."""
     found = re.search(r"/status/([0-9]{1,20})$", mention.url or "", re.ASCII)
     return found[1] if found and mention.version else mention.native_id
+
+
+def _told(position: Position, *, asked: bool) -> tuple[str | None, TokenHealth | None]:
+    """The fault of the questions that X refuses, and what all of it says of the credentials."""
+    refused = {name: stream for name, stream in position.streams.items() if stream.fault}
+    fault = "; ".join(f"{name.partition(':')[0]}: {stream.fault}" for name, stream in refused.items()) or None
+    for stream in refused.values():
+        if stream.token in set(TokenState):
+            return fault, TokenHealth(TokenState(stream.token), stream.fault)
+    return fault, TokenHealth(TokenState.OK) if asked else None
 
 
 def _pause(error: RemoteError) -> float:

@@ -30,7 +30,8 @@ _NUMBERS = ("floor", "since", "low", "newest", "not_before")
 class Stream:
     """`floor`: no post below it is asked for, which is where we began. `page`: X's token for the rest of a walk, whose
     bounds are `low` and `newest`. `seen`: posts that were handed on, with the day on which they were paid for.
-    `not_before`: milliseconds, after a refusal."""
+    `not_before`: milliseconds, after a refusal. `fault`: why X refused it for good, `token` what that says of the
+    credentials (a `TokenState`, or empty), both until it is answered."""
 
     floor: int
     since: int
@@ -39,6 +40,8 @@ class Stream:
     page: str | None = None
     not_before: int = 0
     seen: dict[str, int] = field(default_factory=dict)
+    fault: str = ""
+    token: str = ""
 
     def begin(self, earliest: int = 0) -> int:
         """The id above which this walk looks: that of the walk under way, or of a new one. `earliest` is X's limit."""
@@ -134,4 +137,9 @@ def _stream(value: object) -> Stream | None:
     if len(numbers) < len(_NUMBERS) or not isinstance(seen, dict):
         return None
     posts = {one: day for one, day in seen.items() if ident(one) == one and isinstance(day, int)}
-    return Stream(**numbers, page=page if isinstance(page, str) else None, seen=posts)
+    floor, since, low, newest, not_before = (numbers[name] for name in _NUMBERS)
+    found = Stream(floor, since, low, newest, page if isinstance(page, str) else None, not_before, posts)
+    fault, token = value.get("fault"), value.get("token")
+    if isinstance(fault, str) and isinstance(token, str):
+        found.fault, found.token = fault, token
+    return found

@@ -209,7 +209,8 @@ class Zendesk:
         start = max(0, min(int(cursor), now) - OVERLAP)
         answer = self._call("GET", f"/api/v2/incremental/ticket_events?start_time={start}&include=comment_events")
         shown = self._object(answer)
-        audits = [row for row in shown.get("ticket_events") or () if isinstance(row, dict)]
+        listed = shown.get("ticket_events")
+        audits = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
         tickets = self._ours({str(row.get("ticket_id")) for row in audits})
         staff = self._staff(updates.authors(audits, tickets) - self._whose.accounts)
         try:

@@ -7,17 +7,35 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as it came in. Header names are lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def places(self, text: str) -> frozenset[str]:
+        """Where in it a text stands: `path`, `body`, or the name of a header."""
+        found = {name for name, value in self.headers.items() if text in value}
+        found |= {"path"} if text in unquote(self.path) else set()
+        return frozenset(found | ({"body"} if text.encode() in self.body else set()))
 
 
 @dataclass
 class Stub:
-    """`silent`: takes the request and never answers. `seen`: method and path of each request."""
+    """`silent`: takes the request and never answers. `seen`: method and path of each request; `asked`: all of it."""
 
     status: int = 200
     body: bytes = b"{}"
     headers: Mapping[str, str] = field(default_factory=dict)
     silent: bool = False
     seen: list[tuple[str, str]] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
     url: str = ""
 
     def says(self, status: int, body: bytes = b"{}", *, silent: bool = False, **headers: str) -> None:
@@ -25,6 +43,7 @@ class Stub:
         self.status, self.body, self.silent = status, body, silent
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self.seen.clear()
+        self.asked.clear()
 
 
 @contextmanager
@@ -36,7 +55,9 @@ def stub() -> Iterator[Stub]:
         protocol_version = "HTTP/1.1"
 
         def _answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            told.asked.append(Asked(self.command, self.path, headers, body))
             told.seen.append((self.command, self.path))
             if told.silent:
                 over.wait(10)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
 import connectors
 from connectors.core import manifest
-from connectors.core.manifest import ManifestError
-from connectors.core.models import AnyEvent, Author, Mention, RecordUpdate, describe
+from connectors.core.manifest import NOT_ACTED_ON, Becomes, ManifestError
+from connectors.core.models import AnyEvent, Author, Mention, RecordUpdate, Unsupported, describe
 from connectors.tool.samples import read_script
 from tests.contract.registered import CHECKOUT, NAMES, RECEIVERS, event_of, sample_paths, spoken, told_by
 
@@ -20,6 +21,8 @@ SECTIONS = {
     "removal": r"\bremov(e|al)\b",
 }
 """What a README has a heading for, of the second or third level."""
+PRIVATE = re.compile(r"(^|[._])(dms?|direct_messages?|messaging|whispers?)([._]|$)", re.IGNORECASE)
+"""The names of events that are for one reader, in the words that vendors use for them."""
 RIGHTS = r"\b(permissions?|scopes?)\b"
 
 
@@ -44,9 +47,51 @@ def test_samples_become_what_is_declared(name: str) -> None:
     for path, events in told_by(name):
         kinds = {event.type for event in events}
         assert kinds, f"{path.name} says nothing at all; what is not acted on is `unsupported`"
-        assert kinds <= {declared[event_of(path)], "unsupported"}, path.name
+        assert kinds <= {_type_of(declared[event_of(path)]), "unsupported"}, path.name
         became[event_of(path)] |= kinds
-    assert {event for event, kinds in became.items() if declared[event] not in kinds} == set()
+    assert {event for event, kinds in became.items() if _type_of(declared[event]) not in kinds} == set()
+
+
+@pytest.mark.parametrize("name", RECEIVERS)
+def test_nothing_of_a_private_message_is_kept(name: str) -> None:
+    """Also where the manifest says no more of it than that it is not acted on."""
+    declared = manifest.load(name).events
+    for path, events in told_by(name):
+        if is_private(event_of(path), declared[event_of(path)]):
+            assert is_nothing_kept(events), path.name
+
+
+@pytest.mark.parametrize("event", ["dm.received", "direct_message_events", "messaging", "room_dm", "whisper"])
+def test_what_is_called_a_private_message_is_one_however_it_is_declared(event: str) -> None:
+    assert is_private(event, "unsupported")
+    assert not is_private(event, "mention"), "that it is read out is for the other tests to find fault with"
+
+
+def test_a_declared_private_event_is_one_whatever_it_is_called() -> None:
+    assert is_private("secret.told", "private")
+    assert not is_private("message.posted", "unsupported")
+    assert not is_private("admin.login", "unsupported")
+
+
+def test_a_private_message_that_is_kept_is_seen() -> None:
+    gone = Unsupported(connector="a", event="dm", reason="private", keep_raw=False)
+    assert is_nothing_kept([gone, gone])
+    assert not is_nothing_kept([gone, gone.model_copy(update={"keep_raw": True})])
+    assert not is_nothing_kept([gone, Mention(connector="a", native_id="1", conversation_id="2")])
+    assert not is_nothing_kept([])
+
+
+def is_private(event: str, becomes: Becomes) -> bool:
+    return becomes == "private" or (becomes == "unsupported" and PRIVATE.search(event) is not None)
+
+
+def is_nothing_kept(events: Sequence[AnyEvent]) -> bool:
+    return bool(events) and all(isinstance(event, Unsupported) and not event.keep_raw for event in events)
+
+
+def _type_of(becomes: Becomes) -> str:
+    """What `parse` makes of it."""
+    return "unsupported" if becomes == "private" else becomes
 
 
 @pytest.mark.parametrize("name", RECEIVERS)
@@ -90,7 +135,7 @@ def test_the_readme_says_what_becomes_of_each_delivery(name: str) -> None:
     unsaid = [
         event
         for event, becomes in declared.items()
-        if becomes != "unsupported" and not any(part in text for part in (event, event.split(".")[0]))
+        if becomes not in NOT_ACTED_ON and not any(part in text for part in (event, event.split(".")[0]))
     ]
     assert unsaid == []
 

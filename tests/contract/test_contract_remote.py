@@ -11,6 +11,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 import connectors
 from connectors.core.errors import (
@@ -227,6 +228,8 @@ def test_a_replier_says_what_it_can_tell(name: str) -> None:
     assert isinstance(kind.tier, Tier)
     assert isinstance(kind.findable, bool)
     assert kind.settle >= 0
+    assert issubclass(kind.settings_model, BaseModel), "it is built from its source's settings"
+    assert issubclass(kind.replier_credentials_model, BaseModel)
 
 
 def places_that(can: str) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from connectors.core.errors import (
@@ -11,7 +13,8 @@ from connectors.core.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from connectors.core.health import Health, TokenHealth, TokenState, Use, current, needs_people
+from connectors.core.health import REMEDY, Health, TokenHealth, TokenState, Use, current, needs_people
+from connectors.core.ports import Page
 from connectors.core.watched import Watched, observed
 
 NOW = 1_795_000_000_000
@@ -86,6 +89,16 @@ def test_who_has_to_act() -> None:
     assert not needs_people(Use.POLL, LIMITED, renewable=False)
 
 
+@pytest.mark.parametrize("use", list(Use))
+def test_a_limit_without_an_end_is_one_of_money_and_needs_people(use: Use) -> None:
+    spent = TokenHealth(TokenState.LIMITED, "402")
+    assert needs_people(use, current(spent, NOW), renewable=True)
+    assert "credits" in REMEDY[TokenState.LIMITED]
+    for passing in (TRANSIENT, LIMITED):
+        assert after((use, spent), (use, passing)).uses[use].health == spent, "an outage does not hide it"
+    assert state(after((use, spent), (use, OK))) is TokenState.OK
+
+
 @pytest.mark.parametrize(
     ("error", "expected", "until"),
     [
@@ -105,18 +118,24 @@ def test_what_an_error_says_about_the_credentials(error: RemoteError, expected: 
 class Account:
     tier = "none"
 
-    def poll(self, cursor: str | None) -> str:
+    def poll(self, cursor: str | None) -> Page:
         if cursor is None:
             raise MisconfiguredError("refused", TokenState.REVOKED)
-        return f"after {cursor}"
+        page = Page([], f"after {cursor}", 60.0)
+        heard = {"nobody": None, "in part": TokenHealth(TokenState.SCOPE_MISSING, "search")}
+        return replace(page, health=heard[cursor]) if cursor in heard else page
 
 
 def test_calls_leave_word_and_everything_else_passes() -> None:
     told: list[tuple[Use, str]] = []
     account = Watched(Account(), lambda use, seen: told.append((use, seen.state.value)), lambda: NOW)
-    assert account.poll("c") == "after c"
+    assert account.poll("c").cursor == "after c"
     with pytest.raises(MisconfiguredError):
         account.poll(None)
     assert told == [(Use.POLL, "ok"), (Use.POLL, "revoked")]
+    assert account.poll("nobody").cursor == "after nobody"
+    assert len(told) == 2, "who asked nobody has learnt nothing"
+    account.poll("in part")
+    assert told[2:] == [(Use.POLL, "scope missing")]
     assert account.tier == "none"
     assert not hasattr(account, "recheck")

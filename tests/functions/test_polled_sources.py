@@ -18,11 +18,13 @@ import wake_due
 
 from connectors.aws.config import ConfigStore
 from connectors.aws.cursors import TableCursors, begin_action, cursor_key
+from connectors.aws.health import TableHealth
 from connectors.aws.pollers import Pollers
 from connectors.aws.spending import TableSpending
 from connectors.core import budget
 from connectors.core.budget import Prices, month_of, next_month
 from connectors.core.errors import MisconfiguredError, UnavailableError
+from connectors.core.health import TokenHealth, TokenState, Use
 from connectors.core.plan import SourceConfig
 from connectors.core.polling import Cursor
 from connectors.core.ports import Page
@@ -188,6 +190,25 @@ class Dear:
     def poll(self, cursor: str | None) -> Page:
         self.asked += 1
         return Page([], str(self.asked), 60.0, {"read": 1000})
+
+
+def test_what_is_refused_in_part_is_shown_where_the_doctor_looks_and_the_rest_goes_on(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Partly:
+        def poll(self, cursor: str | None) -> Page:
+            fault = None if cursor == "2" else "search: refused"
+            health = TokenHealth(TokenState.SCOPE_MISSING if fault else TokenState.OK, fault or "")
+            return Page([], str(int(cursor or 0) + 1), 60.0, fault=fault, health=health)
+
+    monkeypatch.setattr(Pollers, "build", lambda self, source, ends: Partly())
+    deployed.source({"BaseUrl": "https://x.example"})
+    for number, error in enumerate(["search: refused", "search: refused", None], 1):
+        assert wake() == DONE
+        assert (deployed.cursor().cursor, deployed.cursor().error) == (str(number), error)
+        seen = TableHealth(deployed.table, poll_source._now).known(FORUM).uses[Use.POLL].health
+        assert seen.state is (TokenState.SCOPE_MISSING if error else TokenState.OK)
+        deployed.due()
 
 
 @pytest.fixture

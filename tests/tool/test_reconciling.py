@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
+from typer.testing import CliRunner
 
 from connectors.core.case import EffectKind, EffectState, Record, record_id
 from connectors.core.errors import UnavailableError
 from connectors.core.ports import Reference
 from connectors.core.reconcile import record_key
+from connectors.tool import reconcile as command
+from connectors.tool import reconciling
 from connectors.tool.deployment import DeploymentError
+from connectors.tool.main import app
 from connectors.tool.reconciling import Reconciler
 from tests.core.test_reconcile import There
 from tests.tool.conftest import TRACKER, ZENDESK, Small
@@ -161,6 +166,38 @@ def test_a_run_that_ended_goes_on_where_it_was_and_says_that_it_waits(small: Sma
     second = Reconciler(small.deployment, "Tracker", there=there)
     found = second.run(dry_run=True, since=first.at)
     assert [one.case for one, _ in (*first.found.differences, *found.differences)] == names
+
+
+class Hung(There):
+    """Takes questions and never answers."""
+
+    def find(self, key: str) -> Reference | None:
+        raise UnavailableError("no answer within 20 seconds")
+
+
+def test_a_system_that_does_not_answer_is_not_called_busy_and_nothing_counts_as_compared(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.plan()
+    (name,) = many(small, 1)
+    there = Hung({})
+    monkeypatch.setattr(command, "target", lambda *_: small.deployment)
+    monkeypatch.setattr(reconciling, "Reconciler", partial(Reconciler, there=there, pause=lambda _: None))
+    done = CliRunner().invoke(app, ["reconcile", "Tracker"])
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"{TRACKER} does not answer; waiting 1 s, then on with {name}\n")
+    assert f"go on with --from {name}" in done.stderr
+    assert done.stdout == f"no case of {TRACKER} was compared\n"
+
+
+def test_one_is_counted_as_one(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    small.plan()
+    many(small, 1)
+    there = There({"issue1": record_key("case-00000000", TRACKER)})
+    monkeypatch.setattr(command, "target", lambda *_: small.deployment)
+    monkeypatch.setattr(reconciling, "Reconciler", partial(Reconciler, there=there))
+    done = CliRunner().invoke(app, ["reconcile", "Tracker", "--dry-run"])
+    assert f"1 case of {TRACKER} compared, 1 difference\n" in done.stdout
 
 
 @dataclass

@@ -16,7 +16,7 @@ from connectors.core.errors import (
     RemoteError,
     UnavailableError,
 )
-from connectors.core.health import TokenState
+from connectors.core.health import TokenHealth, TokenState
 from connectors.core.models import Mention
 from connectors.x import account as module
 from connectors.x.values import id_at
@@ -177,6 +177,47 @@ def test_a_refused_search_does_not_hold_the_mentions_up(
     calls = len(api.calls)
     x.poll(page.cursor)
     assert len(api.calls) == calls + 2
+
+
+def test_a_refused_search_is_said_until_it_is_answered(api: XApi, url: str, clock: Clock) -> None:
+    x = account(url, Search="kettle")
+    first = x.poll(None)
+    assert (first.fault, first.health) == (None, None), "nobody was asked"
+    api.faults.append(Fault("search/recent", 403, {"reason": "client-not-enrolled"}))
+    page = first
+    for _ in range(3):  # while the search rests as well
+        clock.now += MINUTE
+        page = account(url, Search="kettle").poll(page.cursor)
+        assert (page.fault or "").startswith("search: X answered 403: the app or its token may not do this")
+        assert page.health is not None
+        assert page.health.state is TokenState.SCOPE_MISSING
+    clock.now += 15 * MINUTE
+    page = x.poll(page.cursor)
+    assert (page.fault, page.health) == (None, TokenHealth(TokenState.OK))
+
+
+def test_a_search_that_x_does_not_take_is_said_and_is_not_held_against_the_token(
+    api: XApi, url: str, clock: Clock
+) -> None:
+    x = account(url, Search="kettle")
+    cursor = x.poll(None).cursor
+    api.faults.append(Fault("search/recent", 400, {}))
+    clock.now += MINUTE
+    page = x.poll(cursor)
+    assert "check Search" in (page.fault or "")
+    assert page.health == TokenHealth(TokenState.OK)
+    api.faults.append(Fault("mentions", 503, None))
+    clock.now += MINUTE
+    with pytest.raises(UnavailableError):
+        x.poll(page.cursor)
+
+
+def test_an_outage_of_one_question_is_no_fault(api: XApi, url: str, clock: Clock) -> None:
+    x = account(url, Search="kettle")
+    cursor = x.poll(None).cursor
+    api.faults.append(Fault("search/recent", 503, None))
+    clock.now += MINUTE
+    assert x.poll(cursor).fault is None
 
 
 def test_a_changed_search_starts_from_now_and_leaves_the_mentions_where_they_are(

@@ -49,6 +49,15 @@ def test_nobody_is_answered_who_did_not_ask(api: XApi, url: str, capability: Any
     assert api.calls == []
 
 
+def test_replies_approval_holds_for_what_was_kept_before_it_was_set(api: XApi, url: str) -> None:
+    with pytest.raises(RejectedError, match="has to approve answers"):
+        account(url, Replies="approval").reply(HELLO, "Hello", "key")
+    unasked = HELLO.model_copy(update={"reply_capability": "summoned_only"})
+    with pytest.raises(RejectedError, match="only where the author mentioned"):
+        account(url, Replies="approval").reply(unasked, "Hello", "key")
+    assert api.calls == []
+
+
 def test_too_long_an_answer_says_how_long_it_is(api: XApi, url: str) -> None:
     with pytest.raises(RejectedError, match="counts 281 characters, of 280"):
         account(url).reply(HELLO, "a" * 281, "key")
