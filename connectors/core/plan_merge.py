@@ -2,7 +2,7 @@
 
 One part is the base: it has no priority, and its last route takes whatever nobody else takes. The other parts come
 before it, the lowest priority first and ties by id. Their routes take mentions of sources of their own stack, unless
-they say `Sources: all`, and are called `<id of the part>/<name>`, so that names do not collide; the base keeps its names.
+they say `Sources: all`, and are called `<id of the part>/<name>`, so that names do not collide; those of the base stay.
 """
 
 from __future__ import annotations
