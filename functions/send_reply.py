@@ -26,11 +26,11 @@ from connectors.aws.ledger import TableLedger
 from connectors.aws.repliers import Repliers, StoredWords
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
-from connectors.aws.spending import TableSpending
+from connectors.aws.spending import TableSpending, WatchedSpending
 from connectors.aws.table import Table
 from connectors.aws.tokens import Care
 from connectors.aws.updates import Updates
-from connectors.core.budget import Till, prices
+from connectors.core.budget import Prices, Standing, Till, prices
 from connectors.core.carry import OutOfTimeError
 from connectors.core.pause import brake
 from connectors.core.reply import Answerer
@@ -47,6 +47,7 @@ class _Adapters:
     words: StoredWords
     repliers: Repliers
     brakes: Brakes
+    config: ConfigStore
     spending: TableSpending
     sqs: Any
 
@@ -73,6 +74,7 @@ def _adapters() -> _Adapters:
         StoredWords(cases, Updates(table, blobs, now=_now)),
         repliers,
         Brakes(config, cases),
+        config,
         TableSpending(table),
         clients.make("sqs"),
     )
@@ -112,7 +114,7 @@ def _answer(case_id: str, effect_id: str, ends: float) -> None:
         now=_now,
         remaining=lambda: ends - time.monotonic(),
         need=min(settings.call_seconds, 5.0),
-        till=Till(priced, on.spending, planned.target) if priced else None,
+        till=_till(on, priced, planned.target) if priced else None,
     )
     try:
         effect = run.run(case, effect_id)
@@ -124,6 +126,15 @@ def _answer(case_id: str, effect_id: str, ends: float) -> None:
     if effect is not None:
         log = logger.info if effect.error is None else logger.warning
         log("answered", extra={"case": case_id, "source": effect.target, "state": effect.state, "error": effect.error})
+
+
+def _till(on: _Adapters, priced: Prices, source: str) -> Till:
+    """Answers are not stopped by a budget; where it runs low an alarm hears of it all the same."""
+
+    def low(found: Standing) -> None:
+        logger.warning("a budget runs low", extra={"source": source, "spent": found.sentence()})
+
+    return Till(priced, WatchedSpending(on.spending, on.config, priced, low), source)
 
 
 def _now() -> int:

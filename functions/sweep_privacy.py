@@ -23,11 +23,11 @@ from connectors.aws.inbox import SqsInbox, of_events
 from connectors.aws.pollers import Pollers
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
-from connectors.aws.spending import TableSpending
+from connectors.aws.spending import TableSpending, WatchedSpending
 from connectors.aws.sweeps import TableBook, TableShelf
 from connectors.aws.table import Table
 from connectors.aws.tokens import Care
-from connectors.core.budget import month_of
+from connectors.core.budget import Spending, Standing, month_of, prices
 from connectors.core.health import TokenState, Use
 from connectors.core.models import AnyEvent, Deletion, Event
 from connectors.core.plan import SourceConfig
@@ -74,18 +74,26 @@ def _adapters() -> _Adapters:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - the clock has nothing to say
-    """One run over all sources that have to be looked at again; what it came to for each."""
+    """One run over all sources that have to be looked at again; what it came to for each. Raises, at its end, what
+    broke the turn of one of them off."""
     ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE
     on = _adapters()
     known = _known(on)
     able = {name: found for name, found in known.items() if _able(on, name)}
     shelf = TableShelf(on.table, _connectors(able), _connectors(known))
     order = sorted(known, key=lambda name: min((day.began_at for day in on.book.days(name).values()), default=0))
-    done = {}
+    done: dict[str, Any] = {}
+    broken: Exception | None = None
     for number, name in enumerate(order):
         share = (ends - time.monotonic()) / (len(order) - number)
-        done[name] = _sweep(on, known[name], shelf, time.monotonic() + share)
+        try:
+            done[name] = _sweep(on, known[name], shelf, time.monotonic() + share)
+        except Exception as error:
+            logger.exception("a source could not be swept", extra={"source": name})
+            broken = broken or error
     late = {name: _late(on, shelf, name) for name in order}
+    if broken is not None:  # after all the others had their turn: the alarm for a function that fails hears it
+        raise broken
     return {"swept": done, "late": {name: count for name, count in late.items() if count}}
 
 
@@ -118,7 +126,7 @@ def _sweep(on: _Adapters, source: SourceConfig, shelf: TableShelf, ends: float) 
     attempt = on.book.claim(source.id, _now(), on.settings.pace.lease)
     if attempt is None:
         return {"skipped": True}
-    kind, done = kind_of(source.connector), Swept(error="the run broke off")
+    kind, done, spending = kind_of(source.connector), Swept(error="the run broke off"), _spending(on, source)
     try:
         sweeper = Sweeper(
             source.id,
@@ -126,7 +134,7 @@ def _sweep(on: _Adapters, source: SourceConfig, shelf: TableShelf, ends: float) 
             on.book,
             shelf,
             _outbox(on, source),
-            lambda units: on.spending.add(source.id, month_of(_now()), units),
+            lambda units: spending.add(source.id, month_of(_now()), units),
             _now,
         )
         need = min(on.settings.call_seconds, 5.0)
@@ -143,6 +151,16 @@ def _sweep(on: _Adapters, source: SourceConfig, shelf: TableShelf, ends: float) 
     if done.unjudged:
         logger.warning("posts that the source refuses to be asked about", extra={"posts": done.unjudged[:20]})
     return said
+
+
+def _spending(on: _Adapters, source: SourceConfig) -> Spending:
+    """Where what a run costs is counted. A budget does not stop it; where it runs low an alarm hears of it."""
+
+    def low(found: Standing) -> None:
+        logger.warning("a budget runs low", extra={"source": source.id, "spent": found.sentence()})
+
+    priced = prices(source.connector)
+    return WatchedSpending(on.spending, on.config, priced, low) if priced else on.spending
 
 
 def _outbox(on: _Adapters, source: SourceConfig) -> Callable[[Sequence[Deletion]], None]:

@@ -123,6 +123,17 @@ def test_what_a_poll_found_out_raises_an_alarm(resources: dict[str, Any], metric
     assert (alarm["Namespace"], alarm["MetricName"]) == (written["MetricNamespace"], written["MetricName"])
 
 
+@pytest.mark.parametrize(("metric", "function"), [("BudgetReply", "SendReply"), ("BudgetSweep", "SweepPrivacy")])
+def test_a_budget_runs_low_by_answers_and_sweeps_too(resources: dict[str, Any], metric: str, function: str) -> None:
+    given, alarm = (resources[name]["Properties"] for name in (f"{metric}Metric", "BudgetAlarm"))
+    handler = resources[function]["Properties"]["Handler"].replace(".handler", ".py")
+    (phrase,) = re.findall(r'\$\.message = "([^"]*)"', given["FilterPattern"])
+    assert f'logger.warning("{phrase}"' in (ROOT / "functions" / handler).read_text(encoding="utf-8")
+    assert given["LogGroupName"] == resources[function]["Properties"]["LoggingConfig"]["LogGroup"]
+    (written,) = given["MetricTransformations"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (written["MetricNamespace"], written["MetricName"])
+
+
 def test_a_slow_place_delays_no_other(resources: dict[str, Any]) -> None:
     """One message a place, one place an invocation, and more workers than a company has places."""
     (event,) = resources["PollSource"]["Properties"]["Events"].values()

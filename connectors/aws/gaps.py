@@ -17,6 +17,7 @@ from connectors.aws.inbox import Parcel, of_events
 from connectors.aws.table import Table
 from connectors.core.errors import ConflictError
 from connectors.core.ingest import Ingested, on_trial
+from connectors.core.models import AnyEvent, Mention
 
 COMPARE = "hailback-compare"
 """The header of a message of our own to the inbox: these mentions, by id, have had their time."""
@@ -54,7 +55,8 @@ class Gaps:
         if not done.news:
             return 0
         since, now = self._cursors.pushed_since(parcel.source), self._now()
-        trial = on_trial(done.news, since, parcel.delivery.received_at, self._chance)
+        news = [(event, taken) for event, taken in done.news if not _unpushed(event)]
+        trial = on_trial(news, since, parcel.delivery.received_at, self._chance)
         early = {mention: at for mention, at in trial.items() if at > now}
         if early:
             wait = min(_LONGEST_DELAY, -(-(max(early.values()) - now) // 1000))
@@ -85,3 +87,8 @@ class Gaps:
         except ConflictError:
             return False
         return True
+
+
+def _unpushed(event: AnyEvent) -> bool:
+    """What no webhook tells of: somebody's post that does not speak to us, which only a search has found."""
+    return isinstance(event, Mention) and event.reply_capability == "summoned_only" and not event.own

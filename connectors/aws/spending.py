@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from connectors.aws.cases import keep_until
+from connectors.aws.config import ConfigStore
 from connectors.aws.table import Table
-from connectors.core.budget import begins
+from connectors.core.budget import Prices, Standing, begins, budget_of, standing
 
 _UNIT = "unit_"
 _KEPT = 800
@@ -38,6 +39,32 @@ class TableSpending:
         """What was counted so far in a month (`2026-11`); names as in the connector's `prices.json`."""
         item = self._table.get(*_key(source, month)) or {}
         return {name.removeprefix(_UNIT): int(item[name]) for name in sorted(item) if name.startswith(_UNIT)}
+
+
+class WatchedSpending:
+    """Counts in `spending`, and tells `low` when a source's `Budget`, as deployed at this moment, is nearly used up by
+    that, or is. Whoever spends outside a poll is not stopped by it, but people must know.
+
+    Satisfies `connectors.core.budget.Spending`."""
+
+    def __init__(
+        self, spending: TableSpending, config: ConfigStore, prices: Prices, low: Callable[[Standing], None]
+    ) -> None:
+        self._spending, self._config, self._prices, self._low = spending, config, prices, low
+
+    def add(self, source: str, month: str, units: Mapping[str, int]) -> None:
+        """Count, and tell where anything was spent."""
+        self._spending.add(source, month, units)
+        if any(count > 0 for count in units.values()):
+            deployed = self._config.source(source)
+            budget = budget_of(deployed.settings) if deployed else None
+            found = standing(self._prices, budget, self.spent(source, month), month)
+            if found.low:
+                self._low(found)
+
+    def spent(self, source: str, month: str) -> dict[str, int]:
+        """See `TableSpending`."""
+        return self._spending.spent(source, month)
 
 
 def _key(source: str, month: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from connectors.core.case import SHARDS, Case, Effect, EffectState
 from connectors.core.compose import moment
 from connectors.tool.dead_letters import DeadLetters
 from connectors.tool.deployment import Deployment
+from connectors.tool.plain import counted, many, row_name
 from connectors.tool.spending import gaps, money_matters, spending
 from connectors.tool.vitals import vital_signs, vitals
 
@@ -291,29 +292,29 @@ def wrong(found: Document) -> list[str]:
     dead = found["dead_letters"]
     if dead:
         count = sum(one["count"] for one in dead)
-        said.append(f"{count} dead letter{'s' * (count > 1)} in {', '.join(one['queue'] for one in dead)}: redrive")
+        said.append(f"{many(count, 'dead letter')} in {', '.join(one['queue'] for one in dead)}: redrive")
     open_ones = [one for one in found["breakers"] if str(one.get("state", "closed")) != "closed"]
-    said += [f"the breaker of {_name(one)} is {one['state']}" for one in open_ones]
+    said += [f"the breaker of {row_name(one)} is {one['state']}" for one in open_ones]
     for one in sorted(found["effects"], key=_urgency):
-        many = f"{one['count']} {one['kind']}{'s' * (one['count'] > 1)}"
+        several = counted(one["count"], one["kind"])
         why = f": {one['why']}" if one["why"] else ""
-        said.append(f"{many} for {one['target']} {'is' if one['count'] == 1 else 'are'} {one['state']}{why}")
+        said.append(f"{several} for {one['target']} {'is' if one['count'] == 1 else 'are'} {one['state']}{why}")
     for one in found.get("refused", ()):
-        many = f"{one['count']} {one['kind']}{'s' * (one['count'] > 1)}"
+        several = counted(one["count"], one["kind"])
         verb = "was" if one["count"] == 1 else "were"
         remedy = f"mend that, then `hailback reconcile {one['target'].split('/')[-1]}`"
-        said.append(f"{many} for {one['target']} {verb} refused: {one['why']}: {remedy}")
+        said.append(f"{several} for {one['target']} {verb} refused: {one['why']}: {remedy}")
     if late := found["undispatched"]["late"]:
-        said.append(f"{late} event{'s' * (late > 1)} not dispatched for more than {_LATE // 60} minutes: see wake_due")
+        said.append(f"{many(late, 'event')} not dispatched for more than {_LATE // 60} minutes: see wake_due")
     stopped = "Budget: "  # which is told with the money
     failing = [one for one in found["cursors"] if one.get("error") and not one["error"].startswith(stopped)]
-    said += [f"asking {_name(one)} fails: {one['error']}" for one in failing]
+    said += [f"asking {row_name(one)} fails: {one['error']}" for one in failing]
     for one in found["queues"]:
         if (one["oldest_seconds"] or 0) > 600:
             age = int(one["oldest_seconds"] // 60)
-            said.append(f"{one['waiting']} messages in {one['queue']}, the oldest {age} minutes old")
+            said.append(f"{many(one['waiting'], 'message')} in {one['queue']}, the oldest {age} minutes old")
     if count := len(found["failed_over"]):
-        said.append(f"{count} case{'s' * (count > 1)} held by a stand-by")
+        said.append(f"{many(count, 'case')} held by a stand-by")
     return said
 
 
@@ -323,10 +324,6 @@ def _urgency(one: Document) -> tuple[int, str]:
         return 0, one["oldest_at"]
     ranks = {"claimed past its lease": 1, "unknown": 2, "parked": 3}
     return ranks.get(one["state"], 4), one["oldest_at"]
-
-
-def _name(row: Document) -> str:
-    return str(row["pk"]).split("#", 1)[1]
 
 
 def _gap(times: Sequence[str]) -> float | None:

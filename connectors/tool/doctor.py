@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from connectors.tool.plain import counted, many, row_name
 from connectors.tool.target import RoutesOption, StackOption, StateOption, sentences, target
 
 if TYPE_CHECKING:
@@ -27,12 +28,15 @@ def doctor(
 ) -> None:
     """Say whether all is well: queues, dead letters, what waits and why, breakers, sources, what failed over.
 
-    The first line is the answer, the most urgent first. Exit code 0 if all is well, else 1.
+    The first line is the answer, the most urgent first. Exit code 0 if all is well, else 1; 2 if it could not look.
     """
     from connectors.tool.checkup import Checkup
 
-    with sentences():
-        found = Checkup(target(state, stack, routes), most).document()
+    try:
+        with sentences():
+            found = Checkup(target(state, stack, routes), most).document()
+    except typer.Exit:
+        raise typer.Exit(2) from None
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2, default=str).encode())
     else:
@@ -62,11 +66,11 @@ def show(found: Row) -> None:
     _section(out, "What waits", [_effect(one) for one in found["effects"]])
     _section(out, "Refused", [_refusal(one) for one in found["refused"]])
     _section(out, "Events not dispatched", _events(found["undispatched"]))
-    _section(out, "Breakers", [_fields(one) for one in found["breakers"]])
+    _section(out, "Breakers", [_breaker(one) for one in found["breakers"]])
     _section(out, "Failed over", [_detour(one) for one in found["failed_over"]])
     _section(out, "Sources", [_source(one) for one in found["sources"]])
     _section(out, "Credentials", [said for one in found["vitals"] for said in lines(one)])
-    _section(out, "Polls", [_fields(one) for one in (*found["cursors"], *found["leases"])])
+    _section(out, "Polls", [_poll(one) for one in found["cursors"]])
     _section(out, "Money", [line(one) for one in found["spending"]])
     _section(out, "Not shown", found["cut"])
 
@@ -91,7 +95,7 @@ def _dead(one: Row) -> list[str]:
 
 
 def _effect(one: Row) -> str:
-    many = f"{one['count']} {one['kind']}{'s' * (one['count'] > 1)} for {one['target']}"
+    many = f"{counted(one['count'], one['kind'])} for {one['target']}"
     since = f"since {one['oldest_at']} ({one['oldest_case']})"
     return f"{many}: {one['state']} {since}; next try {one['next_at'] or '-'}" + (
         f"; {one['why']}" if one["why"] else ""
@@ -99,7 +103,7 @@ def _effect(one: Row) -> str:
 
 
 def _refusal(one: Row) -> str:
-    many = f"{one['count']} {one['kind']}{'s' * (one['count'] > 1)} for {one['target']}"
+    many = f"{counted(one['count'], one['kind'])} for {one['target']}"
     return f"{many}, last {one['newest_at']} ({', '.join(one['cases'])}): {one['why']}"
 
 
@@ -130,6 +134,27 @@ def _span(seconds: float) -> str:
     )
 
 
-def _fields(one: Row) -> str:
-    shown = {name: value for name, value in one.items() if name not in {"pk", "sk"} and value is not None}
-    return f"{one['pk']}: " + ", ".join(f"{name} {value}" for name, value in sorted(shown.items()))
+def _breaker(one: Row) -> str:
+    """See `connectors.core.breaker.Breaker`."""
+    name, state = row_name(one), str(one.get("state", "closed"))
+    failed = many(int(one.get("failures") or 0), "failed call")
+    if state == "closed":
+        return f"{name}: closed" + (f", {failed} in a row" if one.get("failures") else "")
+    tried = f"one worker tries it {'at' if state == 'open' else 'now, until'} {one.get('until') or '-'}"
+    why = f": {one['error']}" if one.get("error") else ""
+    return f"{name}: open since {one.get('since') or 'an unknown time'}, after {failed}; {tried}{why}"
+
+
+def _poll(one: Row) -> str:
+    """See `connectors.aws.cursors`."""
+    name, last = row_name(one), f"last answered {one['polled_at']}" if one.get("polled_at") else "no answer yet"
+    if not one.get("due_at"):
+        return f"{name}: not asked any more, {last}"
+    when = f"being asked until {one['lease_until']}" if one.get("lease_until") else f"next {one.get('next_at') or '-'}"
+    said = [f"{name}: asked every {_span(float(one.get('every') or 0))}, {last}, {when}"]
+    if one.get("error"):
+        failures = int(one.get("failures") or 0)
+        said.append((f"{many(failures, 'failure')} in a row" if failures else "it stands so") + f": {one['error']}")
+    if one.get("missed"):
+        said.append(f"its webhook has missed {one['missed']}, the last at {one.get('last_missed_at') or '-'}")
+    return "; ".join(said)

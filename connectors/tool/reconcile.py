@@ -59,7 +59,7 @@ def _wait(words: str) -> None:
 def _show(found: Found, whole: bool) -> None:
     """What was found; of a run that broke off only as far as it came."""
     from connectors.core.reconcile import Fault
-    from connectors.tool.show import many
+    from connectors.tool.plain import many
 
     for difference, done in found.differences:
         where = difference.reference.url or difference.reference.id if difference.reference else "no record"

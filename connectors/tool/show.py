@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from connectors.tool.plain import many
+
 _WIDE = 200
 
 
@@ -16,11 +18,6 @@ def console() -> Console:
     """Standard output; not cut to 80 columns where it is a file or a pipe."""
     plain = Console()
     return plain if plain.is_terminal else Console(width=_WIDE)
-
-
-def many(count: int, one: str) -> str:
-    """`1 note`, `2 notes`."""
-    return f"{count} {one}{'' if count == 1 else 's'}"
 
 
 def show_cases(found: Sequence[dict[str, Any]], state: str) -> None:
@@ -112,16 +109,23 @@ def _reply(one: dict[str, Any]) -> str:
 def _post(out: Console, one: dict[str, Any]) -> None:
     marks = [f"version {one['version']}"] if one["removed_at"] is None else [f"removed {one['removed_at']}"]
     marks += ["our own"] if one["own"] else []
-    marks += [f"reads as {one['intent'].replace('_', ' ')}, {one['intent_sure']:.0%}"] if one.get("intent") else []
+    marks += [_intent(one["intent"], one["intent_sure"])] if one.get("intent") else []
     _say(out, escape(f"  {one['id']} ({', '.join(marks)}) {one['url'] or ''}"))
     for line in (one.get("text") or "").splitlines():
         _say(out, f"    [dim]{escape(line)}[/]")
 
 
+def _intent(intent: str, sure: float) -> str:
+    """What a post wants, as it was read."""
+    if intent == "uncertain":
+        return f"what it wants: not sure ({sure:.0%})"
+    return f"reads as {intent.replace('_', ' ')}, {sure:.0%}"
+
+
 def _effect(out: Console, one: dict[str, Any]) -> None:
-    about = one["mention"] or (f"{one['posts']} posts" if one["posts"] else "")
+    about = one["mention"] or (many(one["posts"], "post") if one["posts"] else "")
     ends = one["reference"] or one["error"] or (f"due {one['due_at']}" if one["due_at"] else "")
-    attempts = f"{one['attempts']} attempts" if one["attempts"] != 1 else "1 attempt"
+    attempts = many(one["attempts"], "attempt")
     line = f"  {one['state']:<10} {one['kind']:<6} {one['target']}  {about}  {attempts}  {ends}"
     _say(out, escape(line.rstrip()))
 

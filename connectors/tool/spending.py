@@ -9,6 +9,7 @@ from typing import Any
 from connectors.aws.spending import TableSpending
 from connectors.core.budget import budget_of, money, month_of, prices, standing
 from connectors.tool.deployment import Deployment
+from connectors.tool.plain import row_name
 
 Document = dict[str, Any]
 RECENT = timedelta(days=1)
@@ -49,17 +50,16 @@ def gaps(cursors: Iterable[Document], now: int) -> list[str]:
     for one in cursors:
         last = one.get("last_missed_at")
         if last and datetime.fromisoformat(str(last)) >= since:
-            name = str(one["pk"]).split("#", 1)[1]
             said.append(
-                f"the poll of {name} has found {one.get('missed')} that its webhook missed, the last at {last}: "
-                "see whether the webhook still delivers"
+                f"the poll of {row_name(one)} has found {one.get('missed')} that its webhook missed, the last at "
+                f"{last}: see whether the webhook still delivers"
             )
     return said
 
 
 def line(one: Document) -> str:
     """One source's spending on the screen."""
-    units = ", ".join(f"{count} {name}" for name, count in one["units"].items()) or "nothing"
-    limit = f" of {one['budget']}" if one["budget"] is not None else ", no Budget"
+    units = ", ".join(f"{count} {name}" for name, count in one["units"].items()) or "nothing used"
+    limit = "" if one["budget"] is None else f" of {one['budget']}"
     head = f"{one['source']}: {one['spent']}{limit} {one['currency']} in {one['month']}"
-    return f"{head} ({units}; prices of {one['prices_of']})"
+    return f"{head}{', no Budget' * (one['budget'] is None)} ({units}; prices of {one['prices_of']})"

@@ -18,6 +18,7 @@ from connectors.core.plan import SourceConfig
 from connectors.core.privacy import GONE_WITHIN
 from connectors.core.silence import judge
 from connectors.tool.deployment import Deployment
+from connectors.tool.plain import many
 
 Document = dict[str, Any]
 _RECENT = 7 * 86_400_000
@@ -110,7 +111,8 @@ def vital_signs(rows: Sequence[Document]) -> list[str]:
         if (waits := one["rechecks"]) and waits["late"]:
             more = "at least " if waits["more"] else ""
             said.append(
-                f"{more}{waits['late']} posts of {one['id']} were not looked at for more than 24 hours: one that was "
+                f"{more}{many(waits['late'], 'post')} of {one['id']} {'was' if waits['late'] == 1 else 'were'} not "
+                "looked at for more than 24 hours: one that was "
                 "removed there may still be here"
             )
         if unread := one["unread"]:
@@ -119,7 +121,7 @@ def vital_signs(rows: Sequence[Document]) -> list[str]:
                 f"{unread['reason']}; compare what was kept with the samples of its connector, and report it"
             )
         if one["hearing"] == "silent":
-            said.append(f"{one['id']} has been silent for {one['silent_hours']} hours, which is not its way")
+            said.append(f"{one['id']} has been silent for {many(one['silent_hours'], 'hour')}, which is not its way")
     return said
 
 
@@ -128,7 +130,7 @@ def lines(one: Document) -> list[str]:
     state = one["unusable"] or one["state"] or "nothing known yet"
     tried = f", tried out {one['checked_at']}" if one["checked_at"] else ""
     waits = one["rechecks"]
-    again = f"; {waits['posts']} posts wait to be looked at again" if waits and waits["posts"] else ""
+    again = f"; {many(waits['posts'], 'post')} to be looked at again" if waits and waits["posts"] else ""
     head = f"{one['id']}: {state}{tried}; {_HEARD[one['hearing']]}{again}"
     return [head, *(f"  {use['use']}: {_state(use)} since {use['since']}{_why(use)}" for use in one["uses"])]
 

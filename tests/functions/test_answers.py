@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import poll_source
 import pytest
 import send_reply
 import wake_due
+from pydantic import Field
 
 from connectors.aws.cases import effect_item
 from connectors.aws.config import ConfigStore
@@ -20,11 +22,14 @@ from connectors.aws.cursors import TableCursors, begin_action
 from connectors.aws.inbox import of_events
 from connectors.aws.systems import Systems
 from connectors.aws.updates import record_key, update_id
+from connectors.core.budget import Prices
 from connectors.core.case import Effect, EffectKind, EffectState
 from connectors.core.models import Author, RecordUpdate
 from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.ports import Page
 from connectors.core.reception import message
+from connectors.discourse.replies import DiscourseReplier
+from connectors.discourse.settings import DiscourseSource
 from connectors.tool import forum
 from tests.functions.test_workers import Context, Machine, machine, sqs_event
 from tests.posts import said
@@ -229,6 +234,32 @@ def test_an_answer_is_posted_once_however_often_it_is_woken(
     assert parts.shop.timeline()[-1].detail["url"].startswith(square.base_url)
     assert WORDS not in parts.lines.getvalue()
     assert square.credentials["api_key"] not in parts.lines.getvalue()
+
+
+class Dear(DiscourseSource):
+    """A forum whose answers cost something."""
+
+    budget: str = Field(alias="Budget")
+
+
+def test_an_answer_tells_that_a_budget_runs_low_and_is_sent_all_the_same(
+    parts: Machine, square: forum.RunningForum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a source that is not polled, nobody else would."""
+    effect = answer(parts, square.base_url, square.credentials, monkeypatch)
+    settings = {"BaseUrl": square.base_url, "Account": ["hailback"], "Budget": "1"}
+    dear = SourceConfig.of("stack/Forum", "discourse", "hailback/forum", settings)
+    monkeypatch.setattr(ConfigStore, "source", lambda self, name, with_deleted=False: dear)
+    monkeypatch.setattr(DiscourseReplier, "settings_model", Dear)
+    listed = Prices("2026-10-01", "USD", "https://vendor.example", {"create": Decimal("0.9")})
+    monkeypatch.setattr(send_reply, "prices", lambda connector: listed)
+    monkeypatch.setattr(DiscourseReplier, "units", lambda self, mention, text: {"create": 1}, raising=False)
+    assert send_reply.handler(sqs_event(json.dumps({"case": CASE, "effect": effect.id})), Context()) == {
+        "batchItemFailures": []
+    }
+    assert parts.shop.happened()[-1] == "replied"
+    assert "a budget runs low" in parts.lines.getvalue()
+    assert "0.90 of 1.00 USD" in parts.lines.getvalue()
 
 
 def test_a_missing_key_parks_the_answer_and_names_the_secret(

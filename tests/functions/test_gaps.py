@@ -116,6 +116,17 @@ def test_what_the_webhook_missed_is_counted_once_however_often_it_is_polled(comp
     assert '"missed":3' in lines.replace(" ", "")
 
 
+def test_what_only_a_search_finds_is_not_held_against_the_webhook(compared: Compared) -> None:
+    unasked = {"reply_capability": "summoned_only"}
+    old, young = post(2, compared.now - HOUR, **unasked), post(3, compared.now, **unasked)
+    ours = post(4, compared.now - HOUR, own=True, **unasked)
+    compared.poll(old, young)
+    assert (compared.missed, compared.put_back) == (0, [])
+    compared.poll(old, young, ours, post(5, compared.now - HOUR))
+    assert compared.missed == 2, "our own post, and one that spoke to us"
+    assert compared.said().count("said") == 4, "they are taken in all the same"
+
+
 def test_a_young_post_is_taken_in_at_once_and_judged_when_its_webhook_has_had_its_time(compared: Compared) -> None:
     both, alone = post(2, compared.now - 20_000), post(3, compared.now - 20_000)
     compared.poll(both, alone)

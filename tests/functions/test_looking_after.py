@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from io import StringIO
 from types import ModuleType
 from typing import Any, ClassVar
@@ -21,7 +22,7 @@ from connectors.aws.config import ConfigStore
 from connectors.aws.health import TableHealth, register_action
 from connectors.aws.heard import TableHeard, hour_of
 from connectors.aws.spending import TableSpending
-from connectors.core.budget import month_of
+from connectors.core.budget import Prices, month_of
 from connectors.core.errors import MisconfiguredError
 from connectors.core.health import TokenHealth, TokenState, Use
 from connectors.core.ingest import Origin
@@ -185,6 +186,49 @@ def test_a_run_keeps_time_to_say_how_things_stand(world: World) -> None:
     found = world.sweep(seconds=sweep_privacy.RESERVE)
     assert found["swept"][ACME]["posts"] == 0
     assert found["late"] == {ACME: 3}
+
+
+def test_a_sweep_tells_that_a_budget_runs_low_and_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a source that is not polled, nobody else would."""
+    listed = Prices("2026-10-01", "USD", "https://vendor.example", {"post_read": Decimal(1)})
+    monkeypatch.setattr(sweep_privacy, "prices", lambda connector: listed)
+    world.secret('{"access": "a", "refresh": "r"}')
+    world.hear(*range(10))
+    world.at += 21 * HOUR
+    for budget, told in (("14", False), ("30", False), ("36", True), ("2", True)):
+        world.sources[ACME] = SourceConfig.of(ACME, "parrot", "hailback/acme", {"Budget": budget})
+        sweep_privacy._adapters.cache_clear()
+        before = world.machine.lines.getvalue().count("a budget runs low")
+        assert world.sweep()["swept"][ACME]["posts"] == 10
+        assert (world.machine.lines.getvalue().count("a budget runs low") > before) is told, budget
+        world.at += 21 * HOUR
+
+
+def test_one_source_that_breaks_ends_no_other_sources_turn_and_is_heard(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deploy(SHY)
+    for name in ("acme", "shy"):
+        world.secret('{"access": "a", "refresh": "r"}', name)
+    world.hear(1, 2)
+    world.machine.shop.take_in(Mention(connector="parrot", native_id="9", conversation_id="9"), Origin(SHY, "parrot"))
+    world.at += 21 * HOUR
+    swept: list[str] = []
+    sweep = sweep_privacy._sweep
+
+    def breaks(on: Any, source: SourceConfig, shelf: Any, ends: float) -> dict[str, Any]:
+        swept.append(source.id)
+        if len(swept) == 1:
+            raise KeyError("not what it should be")
+        return sweep(on, source, shelf, ends)
+
+    monkeypatch.setattr(sweep_privacy, "_sweep", breaks)
+    with pytest.raises(KeyError):  # the alarm for a failing function
+        world.sweep()
+    assert sorted(swept) == [ACME, SHY]
+    assert Parrot.used != [], "the other was swept"
+    (line,) = world.said("a source could not be swept")
+    assert line["source"] == swept[0]
 
 
 def test_a_token_is_renewed_and_kept_before_it_is_used(world: World) -> None:

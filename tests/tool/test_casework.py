@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -137,6 +137,18 @@ def test_the_screen_shows_words_as_they_are(capsys: pytest.CaptureFixture[str]) 
     assert "Rejected: too long" in capsys.readouterr().out
     show_cases([], "closed")
     assert capsys.readouterr().out == "No case is closed.\n"
+
+
+@pytest.mark.parametrize(
+    ("intent", "said"),
+    [("purchase_intent", "reads as purchase intent, 53%"), ("uncertain", "what it wants: not sure (53%)")],
+)
+def test_what_a_post_wants_is_said_in_words(intent: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    case = a_case()
+    found = dossier(cast("Any", FakeCases(case)), case)
+    found["mentions"][0] |= {"intent": intent, "intent_sure": 0.53}
+    show_case(found)
+    assert said in capsys.readouterr().out
 
 
 def test_a_case_that_failed_over_says_who_holds_it_and_what_went_out(capsys: pytest.CaptureFixture[str]) -> None:

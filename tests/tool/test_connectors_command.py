@@ -52,6 +52,16 @@ def test_the_readme_has_this_table() -> None:
         assert f"(connectors/{name}/README.md)" in held
 
 
+def test_what_is_private_is_shown_and_does_not_count_as_acted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = manifest.load
+    told = load("discourse")
+    more = told.model_copy(update={"events": {**told.events, "whisper": "private"}})
+    monkeypatch.setattr(manifest, "load", lambda name: more if name == "discourse" else load(name))
+    assert "\n  private: whisper\n" in run().stdout
+    (row,) = [line for line in run("--markdown").stdout.splitlines() if line.startswith("| [Discourse]")]
+    assert f"| 4 of {len(told.events) + 1} |" in row
+
+
 def test_a_manifest_that_is_wrong_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connectors.SOURCES, "acme", "connectors.discourse.connector:Discourse")
     done = run()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from connectors.core.case import EffectKind, EffectState, Happening, Record
 from connectors.core.compose import moment
 from connectors.tool import doctor as command
 from connectors.tool.checkup import Checkup
 from connectors.tool.doctor import doctor, show
+from connectors.tool.main import app
+from connectors.tool.plain import counted
 from tests.tool.conftest import FORUM, TRACKER, ZENDESK, Small
 
 NOW = 1_795_000_600_000
@@ -67,8 +71,8 @@ def test_what_is_wrong_is_said_in_order_of_urgency(small: Small) -> None:
         "1 dead letter in SyncDead.fifo",
         f"the breaker of {TRACKER} is open",
         f"1 record for {ZENDESK} is parked",
-        f"1 reply for {FORUM} is claimed past its lease",
-        f"1 batch for {TRACKER} is unknown",
+        f"1 answer for {FORUM} is claimed past its lease",
+        f"1 note for {TRACKER} is unknown",
         f"1 record for {TRACKER} is parked",
         "1 event not dispatched for more than 3 minutes",
     ]
@@ -140,3 +144,46 @@ def test_the_exit_code_says_whether_all_is_well(
         doctor(as_json=True, most=10)
     assert ended.value.exit_code == 1
     assert json.loads(capsys.readouterr().out)["well"] is False
+
+
+def test_breakers_and_polls_are_sentences_and_no_rows_of_the_table(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.plan()
+    row = {"sk": "META", "schema": 1, "type": "breaker", "rev": 2, "opened": 1}
+    down = {"state": "open", "failures": 5, "until": NOW + 6000, "since": NOW - 9000, "error": "it did not answer"}
+    small.deployment.table.put({"pk": f"BREAKER#{TRACKER}", **row, **down})
+    small.deployment.table.put({"pk": f"BREAKER#{ZENDESK}", **row, "state": "closed", "failures": 1})
+    asked = {"sk": "META", "id": TRACKER, "every": 300, "due_at": NOW + 9000, "next_at": NOW + 9000, "attempt": 9}
+    failing = {"failures": 3, "error": "Unavailable: it did not answer", "polled_at": NOW - 60_000, "lease_until": 0}
+    small.deployment.table.put({"pk": f"CURSOR#{TRACKER}", **asked, **failing})
+    small.deployment.table.put({"pk": f"CURSOR#{ZENDESK}", **asked, "due_at": None})
+    show(look(small))
+    shown = capsys.readouterr().out
+    assert (
+        f"  {TRACKER}: open since {moment(NOW - 9000)}, after 5 failed calls; one worker tries it at "
+        f"{moment(NOW + 6000)}: it did not answer\n"
+    ) in shown
+    assert f"  {ZENDESK}: closed, 1 failed call in a row\n" in shown
+    assert (
+        f"  {TRACKER}: asked every 5 min, last answered {moment(NOW - 60_000)}, next {moment(NOW + 9000)}; "
+        "3 failures in a row: Unavailable: it did not answer\n"
+    ) in shown
+    assert f"  {ZENDESK}: not asked any more, no answer yet\n" in shown
+    assert not any(word in shown for word in ("CURSOR#", "BREAKER#", "due_at", "lease_until"))
+
+
+@pytest.mark.parametrize("kind", EffectKind)
+def test_several_of_a_kind_have_a_plural(kind: EffectKind) -> None:
+    assert counted(1, kind.value).startswith("1 ")
+    one, more = counted(1, kind.value)[2:], counted(2, kind.value)[2:]
+    assert kind.value not in {"batch", "notify"} or kind.value not in one
+    assert more != one
+    assert "ss" not in more
+
+
+def test_where_no_stack_runs_it_could_not_look(tmp_path: Path) -> None:
+    """An exit code of its own: 1 is for a machine that is looked at and not well."""
+    done = CliRunner().invoke(app, ["doctor", "--state", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "no stack is running" in done.stderr

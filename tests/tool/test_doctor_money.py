@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -61,6 +62,13 @@ def test_what_was_spent_is_shown_beside_the_budget(
     assert found["wrong"] == said
     show(found)
     assert f"{FORUM}: {reads * 0.005:.2f} of 50.00 USD in 2026-11" in capsys.readouterr().out
+
+
+def test_spending_without_a_budget_is_said_so(priced: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    source = Source("Forum", FORUM, "discourse", "hailback/forum", {}, "https://front/discourse/x")
+    with patch.object(type(priced.deployment), "sources", lambda self: {"Forum": source}):
+        show(look(priced))
+    assert f"{FORUM}: 0.00 USD in 2026-11, no Budget (nothing used; prices of " in capsys.readouterr().out
 
 
 def test_a_stop_for_lack_of_money_is_told_once(priced: Small) -> None:

@@ -141,7 +141,7 @@ def test_webhooks_are_signed_retried_and_tell_people_from_us(running, taking):
     running.answer(reference.id, "On its way.", status="pending")
     system.set_status(reference, "solved")
     wait_for(lambda: len(taking.came) == 6)
-    assert running.state()["waiting"] == 0
+    wait_for(lambda: running.state()["waiting"] == 0)
     rule = door.load("zendesk") or {}
     reader = Zendesk(ZendeskSystem(BaseUrl=running.base_url, Account=zendesk.ACCOUNT))
     events = []
