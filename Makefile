@@ -23,7 +23,7 @@ run: $(READY)  ## Try it here: everything on this machine, samples delivered. ON
 	$(BIN)/hailback run $(if $(ONCE),--once) $(if $(JSON),--json $(JSON))
 
 test: $(READY)  ## All tests, those on the deployed local stack too. ARGS='-k forum' goes to pytest
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 check: $(READY) $(SAM)  ## The gate: format, lint, strict types, templates, layering
 	$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,20 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two groups for `pytest -n 2 --dist loadgroup`: what runs on the deployed machine waits, the rest counts."""
-    for item in items:
-        group = "e2e" if item.get_closest_marker("e2e") else "rest"
-        item.add_marker(pytest.mark.xdist_group(group))
+    """What runs on the deployed machine comes first: it takes longest, and most of it is waiting."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`pytest -n 2`: each folder of tests stays with one worker, so that there is one deployed machine and not two that
+    starve each other, and what waits there runs beside what counts. (xdist's `loadgroup` groups nothing with pytest 9.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolder(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "/".join(nodeid.partition("::")[0].split("/")[:2])
+
+    config.option.loadscopereorder = False
+    return ByFolder(config, log)

@@ -10,6 +10,7 @@ import json
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 
 from connectors.aws.blobs import INLINE, Blobs, squeeze
@@ -357,7 +358,8 @@ class Intake:
             else:
                 row["blob"] = f"text/unsupported/{name}"
                 self._blobs.put(row["blob"], packed)
-            self._table.put(row)
+            with suppress(ConflictError):  # it is kept already, since it first came
+                self._table.put(row, "attribute_not_exists(pk)")
         return Taken.UNSUPPORTED
 
 
