@@ -117,7 +117,7 @@ class HttpClient:
             response = self._exchange(connection, deadline, call)
         if 200 <= response.status < 300 or response.status in handled:
             return response
-        raise _failure(response, safe_statuses, misconfigured)
+        raise failure(response, safe_statuses, misconfigured)
 
     def _seconds(self) -> float:
         left = self.total if self.until is None else min(self.total, self.until - time.monotonic())
@@ -351,7 +351,10 @@ def _resolve(host: str, port: int, seconds: float) -> list[tuple[int, Any]]:
     return found[0]
 
 
-def _failure(response: Response, safe_statuses: Collection[int], misconfigured: Collection[int]) -> RemoteError:
+def failure(
+    response: Response, safe_statuses: Collection[int] = (), misconfigured: Collection[int] = ()
+) -> RemoteError:
+    """What an answer that is no success means; see the table above."""
     status, said = response.status, f"{response.host} answered {response.status}"
     if status == 429 or status in safe_statuses:
         return UnavailableError(f"{said}: it asks to come back later", retry_after(response.headers.get("retry-after")))

@@ -28,12 +28,16 @@ class _Frozen(BaseModel):
 
 
 class Author(_Frozen):
-    """Who said it. `followers` is None where the channel does not tell, which is not 0."""
+    """Who said it. `followers` is None where the channel does not tell, which is not 0.
+
+    `identity` is an identifier that means the same person at whichever source it is met, and that the channel itself
+    vouches for: `tel:+491701234567` for a caller's number. None for a name that anyone may choose."""
 
     native_id: str
     handle: str | None = None
     name: str | None = None
     followers: int | None = None
+    identity: str | None = None
 
 
 class Mention(_Frozen):
@@ -130,6 +134,24 @@ class RecordUpdate(_Frozen):
         return qualify(self.connector, self.authority, f"{self.reference}/{self.native_id}")
 
 
+class Hint(_Frozen):
+    """Something happened; the delivery does not say what, or not so that it could be believed. It has to be fetched.
+
+    `native_id` and `about` are what the vendor needs for that, such as a comment's id and its post's. Never carries
+    words."""
+
+    type: Literal["hint"] = "hint"
+    connector: str
+    authority: str | None = None
+    event: str
+    native_id: str
+    about: str | None = None
+
+    @property
+    def id(self) -> str:
+        return qualify(self.connector, self.authority, self.native_id)
+
+
 class Unsupported(_Frozen):
     """An event we do not act on: counted and acknowledged. `keep_raw`: False where its content is not ours to keep."""
 
@@ -140,7 +162,7 @@ class Unsupported(_Frozen):
     keep_raw: bool = True
 
 
-AnyEvent = Mention | Deletion | RecordUpdate | Unsupported
+AnyEvent = Mention | Deletion | RecordUpdate | Hint | Unsupported
 Event = Annotated[AnyEvent, Field(discriminator="type")]
 
 

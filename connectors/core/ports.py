@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from connectors.core.delivery import Delivery
 from connectors.core.health import TokenHealth, TokenState
-from connectors.core.models import AnyEvent, Deletion, Mention, RecordStatus
+from connectors.core.models import AnyEvent, Deletion, Hint, Mention, RecordStatus
 from connectors.core.plan import Priority
 
 
@@ -183,7 +183,7 @@ class SourcePoller(Poller, Protocol):
     """A source that is asked, alone or beside its webhook; registered in POLLERS and built as
     `kind(settings, credentials, http)`. `credentials_model` is the shape of the secret `<Secret>/credentials`.
 
-    May also be a `Rechecker`, a `Checker` and a `Refresher`."""
+    May also be a `Rechecker`, a `Resolver`, a `Checker` and a `Refresher`."""
 
     settings_model: ClassVar[type[BaseModel]]
     credentials_model: ClassVar[type[BaseModel]]
@@ -191,10 +191,12 @@ class SourcePoller(Poller, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rechecked:
-    """Which of the posts asked for are gone, and what asking cost."""
+    """Which of the posts asked for are gone, and what asking cost. `edited`: those that say something else by now, or
+    as they stand, where the vendor does not tell of edits; what is known already changes nothing."""
 
     gone: Sequence[Deletion]
     spent: Mapping[str, int] = field(default_factory=dict)
+    edited: Sequence[Mention] = ()
 
 
 class Rechecker(Protocol):
@@ -207,6 +209,15 @@ class Rechecker(Protocol):
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:
         """Which of these posts are gone, or no longer public. One that cannot be judged is not gone. Raises a
         RemoteError."""
+        ...
+
+
+class Resolver(Protocol):
+    """A place whose deliveries hint at what has to be fetched; the class in POLLERS."""
+
+    def resolve(self, hint: Hint) -> Sequence[AnyEvent]:
+        """What the hint is about, as the vendor has it now: mentions, a Deletion where it is gone, Unsupported where it
+        is none of ours. Repeatable, changes nothing. Raises a RemoteError; RejectedError where it can never be had."""
         ...
 
 

@@ -1,0 +1,155 @@
+"""Reading lists that a vendor gives newest first, from the top down to what is known already. Pure.
+
+A poll reads a few pages of each list. Where they do not reach back far enough, the next poll goes on below; what a
+list gained meanwhile is found by the walk after that. Each walk reaches a while behind the one before it: vendors list
+late, and clocks differ. What was brought is remembered for that while, so that it is not brought again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError
+from connectors.core.identity import digest
+from connectors.core.models import AnyEvent, Deletion, Mention
+from connectors.core.ports import Page
+from connectors.core.reading import millis
+
+Listing = Callable[[str | None], tuple[Sequence[AnyEvent], str | None]]
+"""One page: `listing(None)` is the newest; the events on it, and what to ask for the page below, None at the end."""
+OVERLAP = 900
+"""Seconds that a walk reaches back behind the start of the one before it."""
+PAGES = 5
+"""Pages of one list in one poll."""
+REMEMBERED = 500
+"""Events of one list whose identity is kept; older ones may come again, and are known then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where the walk of one list stands. Times in milliseconds. What happened before `since` was brought; the present
+    walk began at `begun` (0: none is under way) and goes on at page `after`. `seen` is what was brought lately."""
+
+    since: int
+    begun: int = 0
+    after: str | None = None
+    seen: Mapping[str, int] = field(default_factory=dict)
+
+
+def walk(
+    cursor: str | None,
+    lists: Mapping[str, Listing],
+    now: int,
+    *,
+    again: float,
+    at: Callable[[AnyEvent], int] | None = None,
+    overlap: float = OVERLAP,
+    pages: int = PAGES,
+    rest: Callable[[], float] = lambda: 0.0,
+) -> Page:
+    """One poll of all lists: a `Page` as a `Poller` returns it. `now` in milliseconds; `again`: seconds until the next
+    walk. `at` gives the time by which the lists are ordered, in milliseconds, 0 where an event has none; by default,
+    when a mention was made. `rest` gives the seconds for which the vendor wants no call, after one.
+
+    One list that is refused does not stop the others: the page says so (`fault`). Raises the RemoteError where none
+    answers."""
+    marks = {name: _mark(_read(cursor).get(name), now) for name in lists}
+    if cursor is None:
+        return Page([], _written(marks), again, health=None)
+    when = at or _said
+    events: list[AnyEvent] = []
+    errors: dict[str, RemoteError] = {}
+    for name, listing in lists.items():
+        try:
+            found, marks[name] = _go(listing, marks[name], now, when, overlap, pages, rest)
+        except RemoteError as error:
+            errors[name] = error
+        else:
+            events += found
+        if rest():
+            break
+    if len(errors) == len(lists) and lists:
+        raise next(iter(errors.values()))
+    fault = "; ".join(f"{name}: {error}" for name, error in errors.items()) or None
+    wait = rest() or (1.0 if any(mark.after for mark in marks.values()) else again)
+    return Page(sorted(events, key=when), _written(marks), wait, fault=fault)
+
+
+def _go(
+    listing: Listing,
+    mark: Mark,
+    now: int,
+    at: Callable[[AnyEvent], int],
+    overlap: float,
+    pages: int,
+    rest: Callable[[], float],
+) -> tuple[list[AnyEvent], Mark]:
+    """Up to `pages` pages of one list."""
+    begun, after, floor = mark.begun or now, mark.after, mark.since - int(overlap * 1000)
+    seen, events = dict(mark.seen), list[AnyEvent]()
+    for page in range(pages):
+        try:
+            found, following = listing(after)
+        except (RejectedError, MisconfiguredError):
+            if after is None:
+                raise
+            if page == 0:  # the name of a page that is too old by now: from the top again
+                return events, replace(mark, begun=0, after=None)
+            return events, Mark(begun, seen=_lately(seen, begun - int(overlap * 1000)))  # no list is endless
+        except RemoteError:
+            if page == 0:
+                raise
+            return events, Mark(mark.since, begun, after, _lately(seen, 0))
+        times = [time for time in map(at, found) if time]
+        events += [one for one in found if (at(one) or now) >= floor and _new(one, seen, at(one) or now)]
+        if following is None or following == after or (times and min(times) < floor):
+            return events, Mark(begun, seen=_lately(seen, begun - int(overlap * 1000)))
+        after = following
+        if rest():
+            break
+    return events, Mark(mark.since, begun, after, _lately(seen, 0))
+
+
+def _new(event: AnyEvent, seen: dict[str, int], time: int) -> bool:
+    """Whether this was not brought yet; it is from now on. An edit is new."""
+    name = getattr(event, "id", None)
+    key = digest(event.type, f"{name}", f"{getattr(event, 'version', '')}", length=12)
+    if name is None or key in seen:
+        return name is None
+    seen[key] = time
+    return True
+
+
+def _lately(seen: Mapping[str, int], floor: int) -> dict[str, int]:
+    kept = sorted(((time, key) for key, time in seen.items() if time >= floor), reverse=True)[:REMEMBERED]
+    return {key: time for time, key in kept}
+
+
+def _said(event: AnyEvent) -> int:
+    if isinstance(event, Mention):
+        return millis(event.created_at)
+    return event.order if isinstance(event, Deletion) else 0
+
+
+def _written(marks: Mapping[str, Mark]) -> str:
+    plain = {name: [mark.since, mark.begun, mark.after, dict(mark.seen)] for name, mark in marks.items()}
+    return json.dumps(plain, separators=(",", ":"))
+
+
+def _read(cursor: str | None) -> dict[str, Any]:
+    try:
+        plain = json.loads(cursor or "{}")
+    except ValueError:
+        plain = {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def _mark(plain: Any, now: int) -> Mark:
+    """As it was written; one that cannot be read, or a list that is new, starts from now."""
+    match plain:
+        case [int(since), int(begun), str() | None as after, dict(seen)]:
+            return Mark(since, begun, after, seen)
+    return Mark(now)
