@@ -90,9 +90,11 @@ class Api:
         if form is not None:
             body = encoded(form).encode("ascii")
             sent["Content-Type"] = "application/x-www-form-urlencoded"
-        url = self._below(path) + (f"?{encoded(query)}" if query else "")
+        url = self._below(path)
+        if asked := encoded(query or {}):
+            url += ("&" if "?" in url else "?") + asked
         answer = self.http.request(method, url, headers=sent, json=json, body=body, handled=_ANY, safe=safe)
-        self.rest = _rest(answer, self.reset)
+        self.rest = _rest(answer, self.reset) or (_after(answer) or 0.0 if answer.status == 429 else 0.0)
         if error := self.dialect(answer) or (None if answer.status < 300 else self._refused(answer)):
             raise error
         return answer
@@ -130,7 +132,7 @@ class Api:
         if answer.status in {404, 410}:
             return MissingError(f"{said}: it is not there")
         if answer.status == 429:
-            return LimitedError(f"{said}: its limit is reached", self.rest or _after(answer))
+            return LimitedError(f"{said}: its limit is reached", self.rest or None)
         return failure(answer)
 
 

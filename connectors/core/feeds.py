@@ -2,7 +2,8 @@
 
 A poll reads a few pages of each list. Where they do not reach back far enough, the next poll goes on below; what a
 list gained meanwhile is found by the walk after that. Each walk reaches a while behind the one before it: vendors list
-late, and clocks differ. What was brought is remembered for that while, so that it is not brought again.
+late, and clocks differ. What was brought is remembered for that while, so that it is not brought again. `Unsupported`
+has nothing to be remembered by, and is left out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError
 from connectors.core.identity import digest
-from connectors.core.models import AnyEvent, Deletion, Mention
+from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
 from connectors.core.ports import Page
 from connectors.core.reading import millis
 
@@ -49,10 +50,13 @@ def walk(
     overlap: float = OVERLAP,
     pages: int = PAGES,
     rest: Callable[[], float] = lambda: 0.0,
+    below: Callable[[str], int] = lambda _: 0,
 ) -> Page:
     """One poll of all lists: a `Page` as a `Poller` returns it. `now` in milliseconds; `again`: seconds until the next
     walk. `at` gives the time by which the lists are ordered, in milliseconds, 0 where an event has none; by default,
-    when a mention was made. `rest` gives the seconds for which the vendor wants no call, after one.
+    when a mention was made. `rest` gives the seconds for which the vendor wants no call, after one. `below` reads from
+    the name of a page the time below which it goes on, 0 where it does not tell: for lists whose pages may hold nothing
+    for us.
 
     One list that is refused does not stop the others: the page says so (`fault`). Raises the RemoteError where none
     answers."""
@@ -62,63 +66,67 @@ def walk(
     when = at or _said
     events: list[AnyEvent] = []
     errors: dict[str, RemoteError] = {}
+    answered = False
     for name, listing in lists.items():
         try:
-            found, marks[name] = _go(listing, marks[name], now, when, overlap, pages, rest)
+            found, marks[name] = _go(listing, marks[name], now, _Reach(when, overlap, pages, rest, below))
         except RemoteError as error:
             errors[name] = error
         else:
-            events += found
+            events, answered = events + found, True
         if rest():
             break
-    if len(errors) == len(lists) and lists:
+    if errors and not answered:
         raise next(iter(errors.values()))
     fault = "; ".join(f"{name}: {error}" for name, error in errors.items()) or None
     wait = rest() or (1.0 if any(mark.after for mark in marks.values()) else again)
     return Page(sorted(events, key=when), _written(marks), wait, fault=fault)
 
 
-def _go(
-    listing: Listing,
-    mark: Mark,
-    now: int,
-    at: Callable[[AnyEvent], int],
-    overlap: float,
-    pages: int,
-    rest: Callable[[], float],
-) -> tuple[list[AnyEvent], Mark]:
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How far a walk goes; see `walk`."""
+
+    at: Callable[[AnyEvent], int]
+    overlap: float
+    pages: int
+    rest: Callable[[], float]
+    below: Callable[[str], int]
+
+
+def _go(listing: Listing, mark: Mark, now: int, reach: _Reach) -> tuple[list[AnyEvent], Mark]:
     """Up to `pages` pages of one list."""
-    begun, after, floor = mark.begun or now, mark.after, mark.since - int(overlap * 1000)
-    seen, events = dict(mark.seen), list[AnyEvent]()
-    for page in range(pages):
+    begun, after, at = mark.begun or now, mark.after, reach.at
+    behind = int(reach.overlap * 1000)
+    floor, seen, events = mark.since - behind, dict(mark.seen), list[AnyEvent]()
+    for page in range(reach.pages):
         try:
             found, following = listing(after)
-        except (RejectedError, MisconfiguredError):
-            if after is None:
-                raise
-            if page == 0:  # the name of a page that is too old by now: from the top again
-                return events, replace(mark, begun=0, after=None)
-            return events, Mark(begun, seen=_lately(seen, begun - int(overlap * 1000)))  # no list is endless
-        except RemoteError:
-            if page == 0:
-                raise
-            return events, Mark(mark.since, begun, after, _lately(seen, 0))
+        except RemoteError as error:
+            if page and isinstance(error, RejectedError):  # a name just given is not too old: no list is endless
+                return events, Mark(begun, seen=_lately(seen, begun - behind))
+            if page:
+                break
+            if after is not None and isinstance(error, RejectedError | MisconfiguredError):
+                return events, replace(mark, begun=0, after=None)  # the page's name is too old: from the top again
+            raise
         times = [time for time in map(at, found) if time]
         events += [one for one in found if (at(one) or now) >= floor and _new(one, seen, at(one) or now)]
-        if following is None or following == after or (times and min(times) < floor):
-            return events, Mark(begun, seen=_lately(seen, begun - int(overlap * 1000)))
+        if following is None or following == after or min([*times, reach.below(following) or now]) < floor:
+            return events, Mark(begun, seen=_lately(seen, begun - behind))
         after = following
-        if rest():
+        if reach.rest():
             break
     return events, Mark(mark.since, begun, after, _lately(seen, 0))
 
 
 def _new(event: AnyEvent, seen: dict[str, int], time: int) -> bool:
     """Whether this was not brought yet; it is from now on. An edit is new."""
-    name = getattr(event, "id", None)
-    key = digest(event.type, f"{name}", f"{getattr(event, 'version', '')}", length=12)
-    if name is None or key in seen:
-        return name is None
+    if isinstance(event, Unsupported):
+        return False
+    key = digest(event.type, event.id, f"{getattr(event, 'version', '')}{getattr(event, 'restored', '')}", length=12)
+    if key in seen:
+        return False
     seen[key] = time
     return True
 
