@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     try:
         path = event.get("pathParameters") or {}
         connector, token = str(path.get("connector", "")), str(path.get("token", ""))
-        request = _request(event)
+        request = _request(event, f"/{connector}/{token}")
     except (ValueError, TypeError, AttributeError):
         answer = Answer(400, "the request is not what its encoding says")
     else:
@@ -57,9 +57,10 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return _response(answer)
 
 
-def _request(event: dict[str, Any]) -> Request:
+def _request(event: dict[str, Any], path: str) -> Request:
     body = event.get("body") or ""
-    http = (event.get("requestContext") or {}).get("http") or {}
+    context = event.get("requestContext") or {}
+    http = context.get("http") or {}
     return Request(
         method=str(http.get("method", "")).upper(),
         headers={name.lower(): str(value) for name, value in (event.get("headers") or {}).items()},
@@ -67,7 +68,18 @@ def _request(event: dict[str, Any]) -> Request:
         if event.get("isBase64Encoded")
         else body.encode("utf-8", "surrogatepass"),
         query=event.get("queryStringParameters") or {},
+        url=_url(event, context, path),
     )
+
+
+def _url(event: dict[str, Any], context: dict[str, Any], path: str) -> str:
+    """The address as the vendor called it: as `configure_stack` gave it out where there is a domain of one's own, whose
+    prefix may or may not be part of `rawPath`; else as it came. `rawQueryString` is still percent-encoded."""
+    query = f"?{event['rawQueryString']}" if event.get("rawQueryString") else ""
+    if public := os.environ.get("PUBLIC_URL"):
+        return f"{public.rstrip('/')}{path}{query}"
+    host = context.get("domainName")
+    return f"https://{host}{event.get('rawPath') or path}{query}" if host else ""
 
 
 def _response(answer: Answer) -> dict[str, Any]:

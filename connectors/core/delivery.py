@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. Header names are lower case; `body` is the raw bytes, as signed by the vendor."""
+    """One HTTP request. Header names are lower case; `body` is the raw bytes, as signed by the vendor. `url` is the
+    public address with its query, as the vendor called it; "" where it is not known."""
 
     method: str
     headers: Mapping[str, str]

@@ -9,43 +9,64 @@ Standard library only: `receive_webhook` imports it, and its cold start is bound
         "algorithm": "sha256",             hashlib's name
         "encoding": "hex",                 or "base64"
         "prefix": "sha256=",               in front of the digest, may be ""
-        "signed": "{body}",                what the digest covers; also {timestamp}
-        "timestamp": {"header": "x-acme-timestamp", "tolerance": 300}    optional; in seconds since the epoch, or as
-                                           "format": "iso8601" says, like 2026-01-02T03:04:05Z
+        "separator": ",",                  optional: a header holds several signatures, each with the prefix
+        "signed": "{body}",                what the digest covers; also {timestamp}, {method}, {header:x-acme-id},
+                                           {url}, the public address with its query as called, {form}, the names and
+                                           values of a form-encoded body, by name, with nothing between
+        "timestamp": {"header": "x-acme-timestamp", "tolerance": 300}    optional; tolerance in seconds. Seconds since
+                                           the epoch, or as "format" says: "ms", "iso8601" (2026-01-02T03:04:05Z)
+        "secret": {"prefix": "whsec_", "encoding": "base64"}    optional: how the secret's text becomes the key, where
+                                           it is not the text itself; "hex" too
+        "body_hash": {"query": "bodySHA256", "algorithm": "sha256"}    optional: the address has the hash, in
+                                           hexadecimal, of a body that is not a form
       },
-      "body": "json",                      what a body must be; "any" checks nothing
+      "token": {"header": "x-acme-token"}, instead of "signature": the header is the secret itself
+      "unsigned": true,                    instead of both, where a vendor signs nothing: the address alone lets in, so
+                                           `parse` may answer with Hint and Unsupported only
+      "body": "json",                      what a body must be, also "form"; "any" checks nothing
       "keep": ["x-acme-event"],            headers that `parse` needs, lower case
       "challenge": {                       optional: the GET with which a vendor tries the address out
         "query": "crc_token",              the parameter to answer; one of the two follows
         "hmac": {"field": "response_token", "prefix": "sha256="},    JSON with its HMAC, by the first secret, base64
         "echo": {"where": {"hub.mode": "subscribe"}, "token": "hub.verify_token"}    the value itself, as plain text,
                                            if the token is the secret's "verify_token"
-      }
+        "body": {"where": {"type": "url_verification"}, "field": "challenge"}    or a delivery, signed like any other:
+                                           this field of its JSON is echoed as plain text, and it goes no further
+      },
+      "answer": {"type": "text/xml", "body": "<Response/>"}    optional: what is said to a delivery that was taken
     }
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
 import hmac
 import json
 import re
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connectors.core.delivery import Request
+from connectors.core.signature import called_at, form_fields, fresh_secret, sign, verify
 
+__all__ = [
+    "MAX_DEPTH",
+    "body_fault",
+    "called_at",
+    "challenge",
+    "challenge_in",
+    "fresh_secret",
+    "kept_headers",
+    "load",
+    "read_json",
+    "sign",
+    "verify",
+]
 _FOLDER = Path(__file__).resolve().parents[1]
 _DOORS: dict[str, Mapping[str, Any]] = {}
-_UNIX = re.compile(r"[0-9]{1,11}", re.ASCII)
-_ISO = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
-)
 _ECHOED = re.compile(r"[\w.~+/=-]{1,512}", re.ASCII)
+_HANDSHAKE = 10_000
+"""Bytes of a delivery that may still be a handshake. Vendors send fewer than 500."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 MAX_DEPTH = 64
 """Levels of nesting that a JSON body may have. Vendors use fewer than ten; deeper ones exhaust a parser's stack."""
@@ -72,58 +93,15 @@ def kept_headers(door: Mapping[str, Any], headers: Mapping[str, str]) -> dict[st
     return {name: headers[name] for name in door.get("keep", ()) if name in headers}
 
 
-def verify(door: Mapping[str, Any], request: Request, secrets: Iterable[str], now: float | None = None) -> bool:
-    """Whether one of the secrets signed these raw bytes.
-
-    Constant time in the comparison. No rule, no secret, no header or no digest of the right shape means False. `now`
-    is in unix seconds and only matters to vendors that sign a timestamp.
-    """
-    rule = door.get("signature")
-    if not rule:
-        return False
-    stamp = ""
-    if timestamp := rule.get("timestamp"):
-        stamp = request.headers.get(timestamp["header"], "")
-        said = _seconds(stamp, timestamp)
-        if said is None or abs((time.time() if now is None else now) - said) > timestamp["tolerance"]:
-            return False
-    given = [_decode(rule, request.headers[name]) for name in rule["headers"] if name in request.headers]
-    signed = _signed(rule["signed"], stamp, request.body)
-    valid = False
-    for secret in secrets:
-        if not secret:
-            continue
-        expected = _hmac(rule, secret, signed)
-        for digest in given:
-            valid |= digest is not None and hmac.compare_digest(expected, digest)
-    return valid
-
-
-def sign(door: Mapping[str, Any], body: bytes, secret: str, now: float | None = None) -> dict[str, str]:
-    """The headers with which the vendor would send this body: the other half of `verify`, for tests and the tool."""
-    rule = door["signature"]
-    headers: dict[str, str] = {}
-    stamp = ""
-    if timestamp := rule.get("timestamp"):
-        seconds = int(time.time() if now is None else now)
-        iso = timestamp.get("format") == "iso8601"
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if iso else str(seconds)
-        headers[timestamp["header"]] = stamp
-    digest = _hmac(rule, secret, _signed(rule["signed"], stamp, body))
-    coded = digest.hex() if rule["encoding"] == "hex" else base64.b64encode(digest).decode()
-    headers[rule["headers"][0]] = rule.get("prefix", "") + coded
-    return headers
-
-
 def challenge(
     door: Mapping[str, Any], query: Mapping[str, str], secrets: Sequence[str], verify_token: str | None
 ) -> tuple[str, str] | None:
     """The answer to a vendor's handshake, as content type and body; None where there is none to give.
 
     Fails closed: no rule, no value, no secret, a wrong token. What is echoed is what vendors send, and no markup."""
-    rule = door.get("challenge")
-    value = query.get(rule["query"]) if rule else None
-    if not rule or not value or len(value) > 512 or not value.isascii() or not value.isprintable():
+    rule = door.get("challenge", {})
+    value = query.get(rule["query"]) if "query" in rule else None
+    if not value or len(value) > 512 or not value.isascii() or not value.isprintable():
         return None
     if hashed := rule.get("hmac"):
         # What is signed here is signed as a delivery is: nothing that could be one may be.
@@ -140,12 +118,29 @@ def challenge(
     return ("text/plain", value) if _ECHOED.fullmatch(value) else None
 
 
-def body_fault(door: Mapping[str, Any], body: bytes) -> str | None:
-    """Why this body cannot be what the vendor documents, in words for the vendor; None where it can."""
-    if door.get("body", "json") != "json":
+def challenge_in(door: Mapping[str, Any], body: bytes) -> str | None:
+    """What to echo to a delivery that is a vendor's handshake: None where it is none, "" where it is one, but what it
+    wants echoed is nothing that a vendor sends. For verified deliveries only."""
+    rule = door.get("challenge", {}).get("body")
+    if not rule or len(body) > _HANDSHAKE or not ("signature" in door or "token" in door):
         return None
     try:
-        value = read_json(body)
+        said = read_json(body)
+    except ValueError:
+        return None
+    if not isinstance(said, dict) or any(said.get(name) != value for name, value in rule["where"].items()):
+        return None
+    value = said.get(rule["field"])
+    return value if isinstance(value, str) and _ECHOED.fullmatch(value) else ""
+
+
+def body_fault(door: Mapping[str, Any], body: bytes) -> str | None:
+    """Why this body cannot be what the vendor documents, in words for the vendor; None where it can."""
+    kind = door.get("body", "json")
+    if kind == "any":
+        return None
+    try:
+        value = read_json(body) if kind == "json" else form_fields(body)
     except ValueError as error:
         return str(error)
     if not isinstance(value, dict | list):
@@ -185,38 +180,3 @@ def _deeper_than(value: object, limit: int) -> bool:
         if not layer:
             return False
     return True
-
-
-def _seconds(stamp: str, rule: Mapping[str, Any]) -> float | None:
-    """A signed timestamp in unix seconds; None where it does not have the shape that the rule names."""
-    if rule.get("format") != "iso8601":
-        return int(stamp) if _UNIX.fullmatch(stamp) else None
-    if not _ISO.fullmatch(stamp):
-        return None
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(stamp).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _hmac(rule: Mapping[str, Any], secret: str, signed: bytes) -> bytes:
-    return hmac.new(secret.encode("utf-8", "surrogatepass"), signed, rule["algorithm"]).digest()
-
-
-def _signed(template: str, stamp: str, body: bytes) -> bytes:
-    before, _, after = template.replace("{timestamp}", stamp).partition("{body}")
-    return before.encode() + body + after.encode()
-
-
-def _decode(rule: Mapping[str, Any], header: str) -> bytes | None:
-    prefix = rule.get("prefix", "")
-    if not header.startswith(prefix):
-        return None
-    try:
-        coded = header[len(prefix) :].strip().encode("ascii")
-        digest = bytes.fromhex(coded.decode()) if rule["encoding"] == "hex" else base64.b64decode(coded, validate=True)
-    except (ValueError, binascii.Error):
-        return None
-    return digest if len(digest) == hashlib.new(rule["algorithm"]).digest_size else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -50,23 +49,24 @@ class Deliverer:
         self._pool = urllib3.PoolManager(retries=False, timeout=_LONGEST)
 
     def deliver(self, sample: Sample, signature: Signature = Signature.RIGHT) -> Answered:
-        """One delivery. Raises DeploymentError where nobody answers."""
-        headers = {**sample.headers, **self._signed(sample.body, signature)}
+        """One delivery. Raises DeploymentError where nobody answers, or the secret cannot be this vendor's."""
+        url = door.called_at(self._door, self._url, sample.body, sample.headers)
+        headers = {**sample.headers, **self._signed(sample, url, signature)}
         try:
-            answer = self._pool.request("POST", self._url, body=sample.body, headers=headers, redirect=False)
+            answer = self._pool.request("POST", url, body=sample.body, headers=headers, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             host = urllib3.util.parse_url(self._url).host
             raise DeploymentError(f"{host} does not answer: {type(error).__name__}") from error
         return Answered(answer.status, _words(answer.data))
 
-    def _signed(self, body: bytes, signature: Signature) -> Mapping[str, str]:
-        match signature:
-            case Signature.RIGHT:
-                return door.sign(self._door, body, self._secret)
-            case Signature.WRONG:
-                return door.sign(self._door, body, secrets.token_urlsafe(32))
-            case Signature.NONE:
-                return {}
+    def _signed(self, sample: Sample, url: str, signature: Signature) -> Mapping[str, str]:
+        if signature is Signature.NONE:
+            return {}
+        secret = self._secret if signature is Signature.RIGHT else door.fresh_secret(self._door)
+        try:
+            return door.sign(self._door, sample.body, secret, url=url, headers=sample.headers)
+        except ValueError as error:
+            raise DeploymentError(str(error)) from error
 
 
 def _words(data: bytes) -> str:

@@ -24,7 +24,7 @@ from connectors.tool import evidence
 from connectors.tool.delivering import Answered, Deliverer, Signature
 from connectors.tool.deployment import DeploymentError, Source
 from connectors.tool.foresee import Event, Foreseen, Foresight, Turn, posts, topics
-from connectors.tool.samples import Sample, load_sample, read_script
+from connectors.tool.samples import Sample, load_sample, read_script, sample_files
 from connectors.tool.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _PAUSE = 0.1
 _HAPPENINGS = {
     Foreseen.OPENED: Happening.OPENED,
     Foreseen.SAID: Happening.SAID,
+    Foreseen.ANSWERED_THERE: Happening.ANSWERED_THERE,
     Foreseen.EDITED: Happening.EDITED,
     Foreseen.DELETED: Happening.DELETED,
     Foreseen.RESTORED: Happening.RESTORED,
@@ -118,7 +119,7 @@ class Demo:
         """What is forged: a sample that the script leaves out, so that it would show if it were taken."""
         used = {turn.file for turn in self._turns}
         for connector in sorted({self._sources[turn.source].connector for turn in self._turns}):
-            for file in sorted((self._events / connector).glob("*.json")):
+            for file in sample_files(self._events / connector):
                 if file not in used:
                     sample = load_sample(file)
                     return Turn(file, sample, *self._read(connector, sample), Foreseen.NOTHING)
