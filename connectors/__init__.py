@@ -38,6 +38,12 @@ POLLERS: dict[str, str] = {
 }
 """Sources that are asked: alone, or beside their webhook to find what it missed."""
 
+EVENT_BUSES: dict[str, str] = {
+    "aws.connect": "amazon_connect",
+}
+"""Who delivers by EventBridge, straight into the inbox: an event's `source` → the connector that reads it. A name that
+ends with `/` or `*` stands for all that begin so, such as a partner's (`aws.partner/example.com/`)."""
+
 
 def source(name: str) -> type[Receiver]:
     """The connector class of a source. Raises KeyError for a name that is not registered."""
@@ -65,6 +71,14 @@ def replier(name: str) -> type[SourceReplier]:
 def poller(name: str) -> type[SourcePoller]:
     """What asks a source. Raises KeyError for one that is never asked."""
     return cast("type[SourcePoller]", _load(POLLERS[name]))
+
+
+def of_bus(name: str) -> str | None:
+    """The connector that reads the events of an EventBridge `source`; None where there is none."""
+    if name in EVENT_BUSES:
+        return EVENT_BUSES[name]
+    beginnings = [key for key in EVENT_BUSES if key[-1] in "/*" and name.startswith(key.removesuffix("*"))]
+    return EVENT_BUSES[max(beginnings, key=len)] if beginnings else None
 
 
 def _load(target: str) -> object:

@@ -19,7 +19,7 @@ from connectors.aws import clients
 from connectors.aws.config import ConfigStore
 from connectors.aws.health import TableHealth, registered
 from connectors.aws.heard import TableHeard, hour_of
-from connectors.aws.pollers import Pollers
+from connectors.aws.pollers import Pollers, resolves
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
 from connectors.aws.table import Table
@@ -103,8 +103,9 @@ def _try_out(on: _Adapters, source: SourceConfig, ends: float) -> bool:
         on.tokens.reconsider(source)
         account: Any = on.tokens.fresh(source, build(), build)
     except MisconfiguredError as error:
-        # A source that only pushes may well have no credentials at all.
-        on.health.unusable(source.id, None if _absent(error) and source.poll is None else str(error))
+        # A source that only pushes may well have no credentials at all, unless it pushes hints.
+        spared = _absent(error) and source.poll is None and not resolves(source.connector)
+        on.health.unusable(source.id, None if spared else str(error))
         return False
     except RemoteError:
         return False

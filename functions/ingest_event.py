@@ -1,7 +1,8 @@
 """The inbox: a verified delivery, or what a poll brought, becomes mentions, cases and events in the table.
 
-Plans no effects and calls no vendor. A message that fails is delivered again, the others of its batch are not. An
-update of a record that is not known comes back a few times: it may be faster than whoever writes the record down.
+Plans no effects and calls no vendor: what a delivery only hints at goes on to `poll_source`, which may ask. A message
+that fails is delivered again, the others of its batch are not. What came too early comes back a few times: an update of
+a record may be faster than whoever writes the record down, and the echo of an answer faster than its receipt.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from connectors.aws.heard import TableHeard, signs_of_life
 from connectors.aws.hold import hold
 from connectors.aws.inbox import CHUNK, Parcel, SqsInbox, of_events, opened
 from connectors.aws.intake import Intake
+from connectors.aws.listeners import Listeners, place_of
 from connectors.aws.settings import Settings
 from connectors.aws.table import Table
+from connectors.core.hints import Errand
 from connectors.core.ingest import UNREAD, Ingested, Origin, ingest, read
 from connectors.core.models import AnyEvent, Deletion, Event, Unsupported
 from connectors.core.plan import SourceConfig, SystemConfig
@@ -37,7 +40,11 @@ from connectors.core.understanding import Understanding
 
 logger = Logger()
 AGAIN = (60, 120, 240, 480, 900)
-"""Seconds after which an update of an unknown record is looked at again; then it is none of ours."""
+"""Seconds after which what came too early is looked at again: an update of an unknown record, which is then none of
+ours; a post of ours that may be an answer of ours, which is then a person's."""
+NOBODY = "nobody/"
+"""In the place of a source: what is counted of events that no source listens to."""
+_SAID: set[str] = set()
 _EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[Event])
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
@@ -78,9 +85,37 @@ def _counts() -> TableHeard:
     return TableHeard(Table(clients.make("dynamodb"), Settings.read().table))
 
 
-def _take_in(record: SQSRecord) -> None:
-    settings, config, intake, blobs, gaps, sqs = _adapters()
-    parcel = opened(record.body, blobs.get)
+def _inbox() -> SqsInbox:
+    settings, *_, sqs = _adapters()
+    return SqsInbox(sqs, settings.inbox_url, lambda: clients.make("s3"), settings.bucket)
+
+
+def _open(record: SQSRecord) -> None:
+    """A message for one source, or an event of a bus for all that it concerns."""
+    _, config, _, blobs, _, _ = _adapters()
+    sent_at = int(record.raw_event["attributes"].get("SentTimestamp") or _now())
+    parcel = opened(record.body, blobs.get, sent_at)
+    if parcel.source:
+        _take_in(parcel)
+        return
+    found = Listeners(config).of(parcel)
+    for name in found:
+        _take_in(parcel.told_to(name))
+    if not found:
+        _unheard(parcel)
+
+
+def _unheard(parcel: Parcel) -> None:
+    """Nobody deployed a source for it. Said once for each place and worker, counted each time."""
+    place = place_of(parcel)
+    if place not in _SAID:
+        _SAID.add(place)
+        logger.info("nobody listens to an event bus", extra={"connector": parcel.connector, "place": place})
+    _counted(f"{NOBODY}{parcel.connector}", 1, parcel.delivery.received_at)
+
+
+def _take_in(parcel: Parcel) -> None:
+    settings, config, intake, _, gaps, sqs = _adapters()
     if parcel.parsed and COMPARE in parcel.delivery.headers:
         _report(parcel.source, gaps.due(parcel))
         return
@@ -93,28 +128,38 @@ def _take_in(record: SQSRecord) -> None:
         # Not lost: after its last delivery the message waits in the dead-letter queue, and can be sent again.
         raise LookupError(f"no source {parcel.source}: it was never deployed, or this deployment is another's")
     events = _events(parcel, place)
-    inbox = SqsInbox(sqs, settings.inbox_url, lambda: clients.make("s3"), settings.bucket)
     if len(events) > CHUNK and parcel.piece is None:
         for message in parcel.in_pieces(len(events)):
             sqs.send_message(QueueUrl=settings.inbox_url, MessageBody=json.dumps(message))
         logger.info("delivery put back in pieces", extra={"source": parcel.source, "events": len(events)})
         return
-    _warn(parcel.source, events)
     whole = len(events) == 1 and parcel.piece is None
     if parcel.piece is not None:
         events = events[slice(*parcel.piece)]
+    _warn(parcel.source, events)
     if live is None:  # a webhook outlives its source: nothing new comes in by it, but what people remove still goes
         logger.info("only removals are obeyed: the source was deleted", extra={"source": parcel.source})
         events = [event for event in events if isinstance(event, Deletion)]
-    polled = parcel.parsed and isinstance(live, SourceConfig)
-    done = ingest(events, Origin(parcel.source, place.connector, polled), parcel.delivery, intake, whole=whole)
+    polled = parcel.parsed and not parcel.fetched and isinstance(live, SourceConfig)
+    origin = Origin(parcel.source, place.connector, polled, last=parcel.tries >= len(AGAIN))
+    done = ingest(events, origin, parcel.delivery, intake, whole=whole)
     logger.info("taken in", extra={"source": parcel.source, "events": dict(done.counts), "tries": parcel.tries})
-    if done.early and parcel.tries < len(AGAIN):
-        body = _EVENTS.dump_json(done.early).decode()
-        again = of_events(parcel.source, place.connector, body, parcel.delivery.received_at, parcel.tries + 1)
-        inbox.put(again, AGAIN[parcel.tries])
+    _pass_on(parcel, origin, done)
     if isinstance(live, SourceConfig):
         _observe(live, parcel, done)
+
+
+def _pass_on(parcel: Parcel, origin: Origin, done: Ingested) -> None:
+    """What is not done with: hints go to whoever may ask, what came too early comes again."""
+    settings, _, _, _, _, sqs = _adapters()
+    for hint in done.hints:
+        message = Errand(parcel.source, hint, first=_now()).message()
+        sqs.send_message(QueueUrl=settings.poll_url, MessageBody=json.dumps(message))
+    if done.early and not origin.last:
+        body = _EVENTS.dump_json(done.early).decode()
+        at, tries = parcel.delivery.received_at, parcel.tries + 1
+        again = of_events(parcel.source, origin.connector, body, at, tries, fetched=not origin.polled)
+        _inbox().put(again, AGAIN[parcel.tries])
 
 
 def _warn(source: str, events: Sequence[AnyEvent]) -> None:
@@ -125,7 +170,9 @@ def _warn(source: str, events: Sequence[AnyEvent]) -> None:
 
 
 def _observe(source: SourceConfig, parcel: Parcel, done: Ingested) -> None:
-    """What a delivery tells of its source, besides what was said."""
+    """What a delivery tells of its source, besides what was said. What was fetched, we asked for ourselves."""
+    if parcel.fetched:
+        return
     _count(parcel, done)
     if source.poll is None:
         return
@@ -139,10 +186,14 @@ def _observe(source: SourceConfig, parcel: Parcel, done: Ingested) -> None:
 def _count(parcel: Parcel, done: Ingested) -> None:
     """Every hour's signs of life are what a source's silence is measured against. Nothing fails because of it."""
     if count := signs_of_life(done.counts):
-        try:
-            _counts().add(parcel.source, count, parcel.delivery.received_at)
-        except (BotoCoreError, ClientError):
-            logger.warning("not counted", extra={"source": parcel.source, "count": count})
+        _counted(parcel.source, count, parcel.delivery.received_at)
+
+
+def _counted(source: str, count: int, at: int) -> None:
+    try:
+        _counts().add(source, count, at)
+    except (BotoCoreError, ClientError):
+        logger.warning("not counted", extra={"source": source, "count": count})
 
 
 def _report(source: str, missed: int) -> None:
@@ -166,4 +217,4 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     """A batch of SQS messages to the ids of those that failed."""
     settings, *_, sqs = _adapters()
     hold(sqs, settings.inbox_url, event["Records"], context.get_remaining_time_in_millis() / 1000)
-    return process_partial_response(event=event, record_handler=_take_in, processor=processor, context=context)
+    return process_partial_response(event=event, record_handler=_open, processor=processor, context=context)

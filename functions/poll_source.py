@@ -1,4 +1,5 @@
-"""Asks a place that does not tell: one wake-up, one poll, its events into the inbox.
+"""Asks a place that does not tell: one wake-up, one poll, its events into the inbox. So with what a delivery only hints
+at: one hint, one look.
 
 Interprets nothing and decides nothing about cases. A vendor's failure never leaves this function: it becomes the time
 of the next poll. Each place has its own messages and its own lease, so that a slow one keeps nobody waiting. A source
@@ -26,14 +27,15 @@ from connectors.aws.config import ConfigStore
 from connectors.aws.cursors import TableCursors
 from connectors.aws.hold import hold
 from connectors.aws.inbox import SqsInbox, of_events
-from connectors.aws.pollers import Pollers
+from connectors.aws.pollers import Pollers, resolves
 from connectors.aws.secrets import Credentials
 from connectors.aws.settings import Settings
-from connectors.aws.spending import TableSpending
+from connectors.aws.spending import TableSpending, WatchedSpending
 from connectors.aws.systems import Systems
 from connectors.aws.table import Table
 from connectors.aws.tokens import Care
-from connectors.core.budget import Prices, Standing, budget_of, month_of, next_month, prices, standing
+from connectors.core.budget import Prices, Spending, Standing, budget_of, month_of, next_month, prices, standing
+from connectors.core.hints import Errand, Followed, follow, given_up, held
 from connectors.core.models import AnyEvent, Event
 from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.polling import Cursor, Purse, poll
@@ -132,16 +134,80 @@ def _adapters() -> _Adapters:
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """A batch of wake-ups, `{"poll": id}`, to the ids of those that failed."""
+    """A batch of wake-ups, `{"poll": id}`, and hints, `{"resolve": id, …}`, to the ids of those that failed."""
     left = context.get_remaining_time_in_millis() / 1000
     ends = time.monotonic() + left
     adapters = _adapters()
     hold(adapters.sqs, adapters.settings.poll_url, event["Records"], left)
 
     def ask(record: SQSRecord) -> None:
-        _ask(str(json.loads(record.body)["poll"]), ends)
+        message = json.loads(record.body)
+        if "resolve" in message:
+            _follow(Errand.of(message), ends)
+        else:
+            _ask(str(message["poll"]), ends)
 
     return process_partial_response(event=event, record_handler=ask, processor=processor, context=context)
+
+
+def _follow(errand: Errand, ends: float) -> None:
+    """Fetch what a hint is about, or have it fetched later."""
+    on, now = _adapters(), _now()
+    place: SourceConfig | SystemConfig | None = on.config.system(errand.source) or on.config.source(errand.source)
+    about: dict[str, Any] = {"source": errand.source, "hint": errand.hint.id, "tries": errand.tries}
+    if place is None:
+        logger.info("a hint is dropped: its source was deleted", extra=about)
+        return
+    if place.hold or errand.not_before > now:
+        _follow_later(held(errand, now, LONGEST_DELAY) if place.hold else errand)
+        logger.info("a hint waits", extra=about)
+        return
+    done = _fetch(errand, place, ends)
+    if done.spent:
+        _spending(place).add(place.id, month_of(now), done.spent)
+    if done.events:
+        body = _EVENTS.dump_json(list(done.events)).decode()
+        on.inbox.put(of_events(place.id, place.connector, body, now, fetched=True))
+    if done.again is not None:
+        _follow_later(done.again)
+    about["error"] = done.error
+    if done.error is None:
+        logger.info("a hint was followed", extra={**about, "events": len(done.events)})
+    elif done.again is None:  # the template has an alarm on this line
+        logger.warning("a hint could not be followed", extra=about)
+    else:
+        (logger.info if errand.tries else logger.warning)("a hint is followed later", extra=about)
+
+
+def _fetch(errand: Errand, place: SourceConfig | SystemConfig, ends: float) -> Followed:
+    on = _adapters()
+    resolver: Any
+    if isinstance(place, SourceConfig):
+        able = resolves(place.connector)
+        resolver = on.pollers.poller(place.id, ends) if able else None
+    else:
+        resolver = on.systems.system(place.id, ends)
+        able = hasattr(resolver, "resolve")
+    if not able:
+        return given_up(errand, f"the connector {place.connector} has nothing that fetches it")
+    return follow(errand, resolver, on.settings.pace, _now())
+
+
+def _follow_later(errand: Errand) -> None:
+    """What cannot be queued is not deleted from the queue either: it comes again."""
+    on = _adapters()
+    delay = min(LONGEST_DELAY, max(0, -(-(errand.not_before - _now()) // 1000)))
+    on.sqs.send_message(QueueUrl=on.settings.poll_url, MessageBody=json.dumps(errand.message()), DelaySeconds=delay)
+
+
+def _spending(place: SourceConfig | SystemConfig) -> Spending:
+    """Where it is counted what hints cost. No budget stops that, docs/adr/0080."""
+    on, priced = _adapters(), prices(place.connector)
+
+    def low(found: Standing) -> None:
+        logger.warning("a budget runs low", extra={"source": place.id, "spent": found.sentence()})
+
+    return WatchedSpending(on.spending, on.config, priced, low) if priced else on.spending
 
 
 def _ask(name: str, ends: float) -> None:

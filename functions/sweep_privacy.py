@@ -1,7 +1,7 @@
 """Looks again at posts whose source does not tell of removals: what was taken back there is forgotten here.
 
-Each run gives every such source its share of the time, and goes on where the last one stopped. Removals go through the
-inbox like everybody's. No budget stops this, docs/adr/0057. Shows nobody's words to anyone.
+Each run gives every such source its share of the time, and goes on where the last one stopped. What it finds, removals
+and edits, goes through the inbox like everybody's. No budget stops this, docs/adr/0057. Shows nobody's words to anyone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from connectors.aws.table import Table
 from connectors.aws.tokens import Care
 from connectors.core.budget import Spending, Standing, month_of, prices
 from connectors.core.health import TokenState, Use
-from connectors.core.models import AnyEvent, Deletion, Event
+from connectors.core.models import AnyEvent, Event
 from connectors.core.plan import SourceConfig
 from connectors.core.privacy import GONE_WITHIN, Sweeper, Swept
 
@@ -163,10 +163,10 @@ def _spending(on: _Adapters, source: SourceConfig) -> Spending:
     return WatchedSpending(on.spending, on.config, priced, low) if priced else on.spending
 
 
-def _outbox(on: _Adapters, source: SourceConfig) -> Callable[[Sequence[Deletion]], None]:
-    def put(gone: Sequence[Deletion]) -> None:
-        body = _EVENTS.dump_json(list(gone)).decode()
-        on.inbox.put(of_events(source.id, source.connector, body, _now()))
+def _outbox(on: _Adapters, source: SourceConfig) -> Callable[[Sequence[AnyEvent]], None]:
+    def put(news: Sequence[AnyEvent]) -> None:
+        body = _EVENTS.dump_json(list(news)).decode()
+        on.inbox.put(of_events(source.id, source.connector, body, _now(), fetched=True))
 
     return put
 

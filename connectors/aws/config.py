@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from connectors.aws.blobs import expand, squeeze
 from connectors.aws.cursors import begin_action
-from connectors.aws.health import register_action
+from connectors.aws.health import register_action, registered
 from connectors.aws.plan_log import PlanLog, activation_action, expiry, settled
 from connectors.aws.table import SCHEMA, Item, Table, pack
 from connectors.core.errors import ConflictError
@@ -65,6 +65,7 @@ class ConfigStore:
         self._clock = clock
         self._pointers: dict[str, tuple[float, Pointer]] = {}
         self._documents: dict[tuple[str, str], SourceConfig | SystemConfig] = {}
+        self._names: dict[str, tuple[float, list[str]]] = {}
         self._plans: dict[str, Plan] = {}
         self._parts: dict[str, PlanPart] = {}
         self.log = PlanLog(self._table)
@@ -72,6 +73,16 @@ class ConfigStore:
     def source(self, name: str, with_deleted: bool = False) -> SourceConfig | None:
         """The source by id (`stack/logicalId`); None for what never existed or, unless asked for, was deleted."""
         return self._active_config(name, SourceConfig, with_deleted)
+
+    def sources(self, connector: str) -> list[SourceConfig]:
+        """The sources of one connector that are in force, by id."""
+        now = self._clock()
+        at, names = self._names.get(connector, (0.0, []))
+        if not names or now - at >= self._ttl:  # as with pointers: nobody there is not kept
+            names = sorted(registered(self._table, connector))
+            self._names[connector] = (now, names)
+        found = (self.source(name) for name in names)
+        return [one for one in found if one is not None and one.connector == connector]
 
     def system(self, name: str, with_deleted: bool = False) -> SystemConfig | None:
         """The system by id, as `source`. A case asks its own plan instead: `plan(version).systems[id]`."""
@@ -196,11 +207,12 @@ class ConfigStore:
         if change.poll is not None and change.config is not None:
             actions.append(begin_action(self._table, change.config.id, change.poll, int(time.time() * 1000)))
         if isinstance(change.config, SourceConfig):
-            actions.append(register_action(self._table, change.config.id))
+            actions.append(register_action(self._table, change.config.id, change.config.connector))
         if change.activation is not None:
             actions.append(activation_action(self._table, change.activation))
         self._table.transact(actions)
         self._pointers.clear()
+        self._names.clear()
 
     def _active_config(self, name: str, model: type[_Config], with_deleted: bool) -> _Config | None:
         pointer = self._cached(f"CONFIG#{name}", lambda: self.pointer(name))

@@ -28,14 +28,16 @@ def health_key(source: str) -> tuple[str, str]:
     return f"HEALTH#{source}", "META"
 
 
-def register_action(table: Table, source: str) -> Item:
+def register_action(table: Table, source: str, connector: str | None = None) -> Item:
     """A source joins the list, as part of the transaction that deploys it. Repeatable."""
-    return table.put_action({"pk": SOURCES, "sk": source, "type": "source"})
+    said = {"connector": connector} if connector else {}
+    return table.put_action({"pk": SOURCES, "sk": source, "type": "source", **said})
 
 
-def registered(table: Table) -> list[str]:
-    """The ids of all sources that were ever deployed."""
-    return [str(item["sk"]) for item in table.query(SOURCES)]
+def registered(table: Table, connector: str | None = None) -> list[str]:
+    """The ids of all sources that were ever deployed; those of one connector, and those that do not say of which."""
+    rows = table.query(SOURCES)
+    return [str(item["sk"]) for item in rows if connector is None or item.get("connector", connector) == connector]
 
 
 class TableHealth:

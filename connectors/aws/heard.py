@@ -15,7 +15,17 @@ from connectors.core.ingest import Taken
 
 _KEPT = 63
 _HOUR = 3_600_000
-_SIGNS = (Taken.OPENED, Taken.SAID, Taken.EDITED, Taken.RESTORED, Taken.OWN, Taken.ECHO)
+_SIGNS = (
+    Taken.OPENED,
+    Taken.SAID,
+    Taken.ANSWERED_THERE,
+    Taken.EDITED,
+    Taken.RESTORED,
+    Taken.OWN,
+    Taken.ECHO,
+    Taken.UNCLEAR,
+    Taken.HINTED,
+)
 """Signs of life. Not removals: our own look at old posts finds those."""
 
 

@@ -7,11 +7,12 @@ import gzip
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+import connectors
 from connectors.core.delivery import Delivery
 from connectors.core.reception import BusyError
 from connectors.core.reception import message as packed_message
@@ -63,15 +64,27 @@ class Parcel:
     """Whether the body is a list of our own events, as a poll brings them, and no vendor's."""
     tries: int = 0
     """How often its events came too early, before the record that they are about was known."""
+    fetched: bool = False
+    """Whether somebody asked for just these events, such as those that a hint led to: no poll brought them."""
+
+    def told_to(self, source: str) -> Parcel:
+        """What came by an event bus, which names no source, as a delivery to one of the administrators'."""
+        delivery = self.delivery
+        message = packed_message(source, self.connector, delivery.headers, delivery.body, delivery.received_at)
+        return replace(self, source=source, message=message)
 
     def in_pieces(self, count: int) -> list[dict[str, Any]]:
         """The same delivery as messages of `CHUNK` events each."""
         return [{**self.message, "piece": [start, start + CHUNK]} for start in range(0, count, CHUNK)]
 
 
-def opened(text: str, fetch: Callable[[str], bytes]) -> Parcel:
-    """Read a message. `fetch` gets the packed body of one that was parked."""
+def opened(text: str, fetch: Callable[[str], bytes], sent_at: int = 0) -> Parcel:
+    """Read a message. `fetch` gets the packed body of one that was parked; `sent_at`: when it was queued (milliseconds).
+
+    An event of EventBridge is its own message. It has no `source` of the administrators' yet: that is empty."""
     message = json.loads(text)
+    if message.keys() >= _BUS_EVENT:
+        return _from_bus(text, message, sent_at)
     packed = base64.b64decode(message["body"]) if "body" in message else fetch(message["blob"])
     delivery = Delivery(
         headers=message["headers"],
@@ -87,9 +100,26 @@ def opened(text: str, fetch: Callable[[str], bytes]) -> Parcel:
         message,
         parsed=bool(message.get("parsed")),
         tries=int(message.get("tries", 0)),
+        fetched=bool(message.get("fetched")),
     )
 
 
-def of_events(source: str, connector: str, events: str, now: int, tries: int = 0) -> dict[str, Any]:
-    """Events that were read already, as a message. `events` is a JSON list of them."""
-    return {**packed_message(source, connector, {}, events.encode(), now), "parsed": True, "tries": tries}
+_BUS_EVENT = frozenset({"source", "detail-type", "detail"})
+"""Fields of every event of EventBridge (EventBridge User Guide, "AWS service event metadata"); none of our own
+messages has the last two."""
+
+
+def _from_bus(text: str, message: dict[str, Any], sent_at: int) -> Parcel:
+    connector = connectors.of_bus(str(message["source"]))
+    if connector is None:
+        # Not lost: after its last delivery it waits in the dead-letter queue.
+        raise LookupError(f"no connector reads events of {message['source']}")
+    return Parcel("", connector, Delivery(headers={}, body=text.encode(), received_at=sent_at), None, {})
+
+
+def of_events(
+    source: str, connector: str, events: str, now: int, tries: int = 0, *, fetched: bool = False
+) -> dict[str, Any]:
+    """Events that were read already, as a message. `events` is a JSON list of them; `fetched`: see `Parcel`."""
+    marks = {"parsed": True, "tries": tries, **({"fetched": True} if fetched else {})}
+    return {**packed_message(source, connector, {}, events.encode(), now), **marks}

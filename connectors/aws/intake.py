@@ -13,17 +13,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 
+from connectors.aws import echoes
 from connectors.aws.blobs import INLINE, Blobs, squeeze
 from connectors.aws.cases import event_item, keep_until, mention_key, person_key
 from connectors.aws.reopening import Reopening
 from connectors.aws.table import Item, Table
 from connectors.aws.updates import Updates, update_id
-from connectors.core.case import CaseEvent, Effect, Happening, shard
+from connectors.core.case import CaseEvent, Happening, shard
 from connectors.core.compose import moment
 from connectors.core.errors import ConflictError
 from connectors.core.identity import case_id, digest
-from connectors.core.ingest import Origin, Taken
-from connectors.core.models import AnyEvent, Deletion, Mention, RecordUpdate, Unsupported
+from connectors.core.ingest import Kept, Origin, Taken
+from connectors.core.models import Deletion, Mention, RecordUpdate, Unsupported
 from connectors.core.understanding import Understanding
 
 _TRIES = 12
@@ -56,7 +57,7 @@ class Intake:
         self._reopening = Reopening(table, grace=self._grace)
         self._understanding = understanding
 
-    def take_in(self, event: AnyEvent, origin: Origin, raw: bytes) -> Taken:
+    def take_in(self, event: Kept, origin: Origin, raw: bytes) -> Taken:
         """Keep one event. The same event again changes nothing."""
         if isinstance(event, Unsupported):
             return self._set_aside(event, origin, raw)
@@ -144,25 +145,20 @@ class Intake:
         if case is None:
             self._table.transact(actions)
             return Taken.OWN
-        if mention.own and conversation and (answer := self._answer(case, mention)):
+        if mention.own and conversation and (answer := echoes.answer(self._table, case, mention)):
             # The timeline and the record where it was written have it already; docs/adr/0043.
-            self._table.transact([self._table.put_action({**meta, "answer": answer}, condition, values), actions[1]])
+            self._table.transact([self._table.put_action({**meta, "answer": answer.id}, condition, values), actions[1]])
             return Taken.ECHO
         kind = Happening.SAID if conversation else Happening.OPENED
+        if mention.own:
+            if not origin.last and echoes.under_way(self._table, case, mention):
+                return Taken.UNCLEAR
+            kind = Happening.ANSWERED_THERE
         if conversation is None:
             actions += self._opening(mention, origin, case, now)
-        actions.append(self._event(case, kind, mention.id, mention.version, now))
+        actions.append(self._event(case, kind, mention.id, mention.version, now, _said_at(mention)))
         self._table.transact(actions)
         return Taken(kind.value)
-
-    def _answer(self, case: str, mention: Mention) -> str | None:
-        """The line of the ledger that this post of ours was sent for: by its key, which is there before the post is,
-        or by the receipt."""
-        for item in self._table.query(f"CASE#{case}", "EFFECT#reply#"):
-            effect = Effect.model_validate(item)
-            if effect.key == mention.answer_key or effect.reference == mention.native_id:
-                return effect.id
-        return None
 
     def _next(
         self, mention: Mention, origin: Origin, known: Item, text: Callable[[], Item], kind: Happening, number: int
@@ -277,7 +273,9 @@ class Intake:
         absent = "attribute_not_exists(pk)"
         return [self._table.put_action(lock, absent), self._table.put_action(row, absent)]
 
-    def _event(self, case: str, kind: Happening, mention: str, version: int, now: int) -> Item:
+    def _event(
+        self, case: str, kind: Happening, mention: str, version: int, now: int, detail: dict[str, str] | None = None
+    ) -> Item:
         event = CaseEvent(
             case=case,
             id=digest(mention, kind, str(version)),
@@ -285,6 +283,7 @@ class Intake:
             at=now,
             mention=mention,
             version=version,
+            detail=detail or {},
             due_at=now + self._grace,
         )
         return self._table.put_action(event_item(event), "attribute_not_exists(pk)")
@@ -361,6 +360,11 @@ class Intake:
             with suppress(ConflictError):  # it is kept already, since it first came
                 self._table.put(row, "attribute_not_exists(pk)")
         return Taken.UNSUPPORTED
+
+
+def _said_at(mention: Mention) -> dict[str, str]:
+    """When it was said, which may be a while before we heard of it; for a timeline's event."""
+    return {"at": str(int(mention.created_at.timestamp() * 1000))} if mention.created_at else {}
 
 
 def _reworded(mention: Mention, known: Item) -> bool:

@@ -85,6 +85,11 @@ def needs_credentials(kind: Any) -> bool:
     return any(field.is_required() for field in kind.credentials_model.model_fields.values())
 
 
+def resolves(connector: str) -> bool:
+    """Whether a connector fetches what its deliveries only hint at."""
+    return connector in connectors.POLLERS and hasattr(connectors.poller(connector), "resolve")
+
+
 def _kind(source: SourceConfig) -> Any:
     try:
         return connectors.poller(source.connector)
@@ -110,4 +115,4 @@ class UnbuiltPoller:
     def _refuse(self, *_: object) -> NoReturn:
         raise self.reason
 
-    poll = recheck = refresh = _refuse
+    poll = recheck = refresh = resolve = _refuse

@@ -47,6 +47,8 @@ class Happening(StrEnum):
     """Somebody wrote a public reply on a record: it goes out to the source."""
     MOVED = "moved"
     """Somebody changed a record's status."""
+    ANSWERED_THERE = "answered there"
+    """Somebody of ours wrote into the conversation at its source, and not by way of Hailback."""
     REOPENED = "reopened"
     """The customer said something on a case that was solved, or that waited for just that."""
 
@@ -85,9 +87,12 @@ OUTSIDE = frozenset(
         Happening.REMARKED,
         Happening.ANSWERED,
         Happening.MOVED,
+        Happening.ANSWERED_THERE,
         Happening.REOPENED,
     },
 )
+SPOKEN = frozenset({Happening.OPENED, Happening.SAID, Happening.ANSWERED_THERE})
+"""A post that is heard of for the first time."""
 
 
 class CaseEvent(_Row):
@@ -255,7 +260,7 @@ def record_id(system: str) -> str:
 
 def note_id(system: str, mention: str, happening: Happening, version: int) -> str:
     """The ledger's name for telling one system one thing about one mention."""
-    what = "said" if happening in {Happening.OPENED, Happening.SAID} else f"{happening}@{version}"
+    what = "said" if happening in SPOKEN else f"{happening}@{version}"
     return f"note#{system}#{digest(mention, length=24)}#{what}"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from connectors.core.case import Case, Effect, Happening
+from connectors.core.case import SPOKEN, Case, Effect, Happening
 from connectors.core.ports import CaseDraft, NoteDraft
 
 _LONGEST_POST = 8_000
@@ -134,14 +134,15 @@ def moment(milliseconds: int) -> str:
 
 
 def _brings(wish: Effect) -> bool:
-    return wish.happening in {Happening.OPENED, Happening.SAID}
+    return wish.happening in SPOKEN
 
 
 def _said(wish: Effect, post: Post | None, longest: int) -> str:
     if post is None or post.text is None:
         body = "(This post was removed at its source before it reached this record.)"
         return f"{body}\n{post.url if post and post.url else ''}\nPost: {wish.mention}".replace("\n\n", "\n")
-    head = f"{_who(post)} wrote{f' on {post.said_at}' if post.said_at else ''}:"
+    verb = "answered at the source" if wish.happening is Happening.ANSWERED_THERE else "wrote"
+    head = f"{_who(post)} {verb}{f' on {post.said_at}' if post.said_at else ''}:"
     tail = [post.url] if post.url else []
     return "\n".join([head, "", _cut(post.text, longest), "", *tail, f"Post: {wish.mention}"])
 

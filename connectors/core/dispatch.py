@@ -36,7 +36,14 @@ __all__ = ["MOST", "Bells", "CaseStore", "Dispatcher", "Plans"]
 
 _TRIES = 5
 _GATHERED = frozenset(
-    {Happening.SAID, Happening.EDITED, Happening.REWORDED, Happening.DELETED, Happening.RESTORED},
+    {
+        Happening.SAID,
+        Happening.ANSWERED_THERE,
+        Happening.EDITED,
+        Happening.REWORDED,
+        Happening.DELETED,
+        Happening.RESTORED,
+    },
 )
 _JOINS = frozenset({Happening.FAILED_OVER, Happening.ROUTED, Happening.RAISED, Happening.REROUTED})
 """After these a system may have to be told what was said before."""

@@ -59,6 +59,8 @@ class Use(StrEnum):
     REPLY = "reply"
     CHECK = "check"
     RENEWAL = "renewal"
+    RESOLVE = "resolve"
+    """Fetching what a delivery only hinted at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,15 @@ from typing import Protocol
 
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
-from connectors.core.models import AnyEvent, Mention, Unsupported
+from connectors.core.models import AnyEvent, Deletion, Hint, Mention, RecordUpdate, Unsupported
 from connectors.core.ports import Receiver
 
 UNREAD = "malformed"
 """The event of a delivery that is not what its vendor documents: signed, kept, and for a person to look at."""
+
+
+Kept = Mention | Deletion | RecordUpdate | Unsupported
+"""What can be taken in. A hint cannot: it has to be fetched."""
 
 
 class Taken(StrEnum):
@@ -33,6 +37,12 @@ class Taken(StrEnum):
     UNSUPPORTED = "unsupported"
     ECHO = "echo"
     """An answer that we sent, seen at its source: the timeline has it already."""
+    ANSWERED_THERE = "answered there"
+    """Our own post in a case's conversation that Hailback did not send."""
+    UNCLEAR = "unclear"
+    """Our own post while an answer of ours is on its way: it may be that one, seen before its receipt."""
+    HINTED = "hinted"
+    """Nothing is taken in yet: it has to be fetched first."""
     REMARKED = "remarked"
     ANSWERED = "answered"
     MOVED = "moved"
@@ -43,31 +53,36 @@ class Taken(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a delivery came from: one of the administrators' sources, or of their systems of record. `polled`: the
-    source was asked, it did not tell."""
+    source was asked, it did not tell. `last`: it does not come back, should it have come too early."""
 
     source: str
     connector: str
     polled: bool = False
+    last: bool = False
 
 
-NEWS = frozenset({Taken.OPENED, Taken.SAID, Taken.OWN, Taken.EDITED})
+NEWS = frozenset({Taken.OPENED, Taken.SAID, Taken.ANSWERED_THERE, Taken.OWN, Taken.EDITED})
 """What a source said and nobody had heard before."""
+EARLY = frozenset({Taken.UNKNOWN_RECORD, Taken.UNCLEAR})
+"""What may be told better a little later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of a delivery. `early` are updates of records that are not known to stand for a case, yet or ever;
-    `news` are the events that were not known before, with what they came to."""
+    """What became of a delivery. `early` are updates of records that are not known to stand for a case, yet or ever,
+    and posts of ours that may yet turn out to be answers of ours; `news` are the events that were not known before,
+    with what they came to; `hints` have to be fetched."""
 
     counts: Counter[Taken] = field(default_factory=Counter)
     early: list[AnyEvent] = field(default_factory=list)
     news: list[tuple[AnyEvent, Taken]] = field(default_factory=list)
+    hints: list[Hint] = field(default_factory=list)
 
 
 class Intake(Protocol):
     """Where events are kept, once each."""
 
-    def take_in(self, event: AnyEvent, origin: Origin, raw: bytes) -> Taken: ...
+    def take_in(self, event: Kept, origin: Origin, raw: bytes) -> Taken: ...
 
 
 def read(receiver: Receiver, connector: str, delivery: Delivery) -> Sequence[AnyEvent]:
@@ -90,11 +105,15 @@ def ingest(
     normalised form, so that one person's words never lie with another's. `whole`: whether these are all of them."""
     done = Ingested()
     for event in events:
+        if isinstance(event, Hint):
+            done.hints.append(event)
+            done.counts[Taken.HINTED] += 1
+            continue
         alone = whole and len(events) == 1 and getattr(event, "keep_raw", True)
         raw = delivery.body if alone else b""
         taken = intake.take_in(event, origin, raw)
         done.counts[taken] += 1
-        if taken is Taken.UNKNOWN_RECORD:
+        if taken in EARLY:
             done.early.append(event)
         if taken in NEWS:
             done.news.append((event, taken))

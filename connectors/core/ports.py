@@ -212,8 +212,21 @@ class Rechecker(Protocol):
         ...
 
 
+class Listener(Receiver, Protocol):
+    """A receiver whose events come by EventBridge (`EVENT_BUSES`), which tells nobody's source. Delivered to each that
+    it concerns."""
+
+    def concerns(self, delivery: Delivery) -> bool:
+        """Whether an event is for the place that these settings describe, such as by the ARN of an instance. Pure;
+        False for what it cannot read."""
+        ...
+
+
 class Resolver(Protocol):
-    """A place whose deliveries hint at what has to be fetched; the class in POLLERS."""
+    """A place whose deliveries hint at what has to be fetched; the class in POLLERS.
+
+    May have `hint_units(hint)`: what one look costs, in the units of the connector's `prices.json`. It is counted, and
+    no `Budget` stops it: docs/adr/0080."""
 
     def resolve(self, hint: Hint) -> Sequence[AnyEvent]:
         """What the hint is about, as the vendor has it now: mentions, a Deletion where it is gone, Unsupported where it

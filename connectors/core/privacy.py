@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from connectors.core.errors import RejectedError, RemoteError, UnavailableError
-from connectors.core.models import Deletion
+from connectors.core.models import AnyEvent
 
 GONE_WITHIN = 24 * 3600
 """Seconds in which a post that was removed at its source must be gone here. X asks for this in its developer policy."""
@@ -94,7 +94,7 @@ def _begin(day: str) -> int:
 class Sweeper:
     """Walks the days of one source. `rechecker` is a `connectors.core.ports.Rechecker`.
 
-    `outbox` takes the removals on their way, before the walk goes on; `spend` counts what asking cost: a duty is
+    `outbox` takes removals and edits on their way, before the walk goes on; `spend` counts what asking cost: a duty is
     counted, but not stopped by a budget."""
 
     def __init__(
@@ -103,7 +103,7 @@ class Sweeper:
         rechecker: Any,
         book: Book,
         shelf: Shelf,
-        outbox: Callable[[Sequence[Deletion]], None],
+        outbox: Callable[[Sequence[AnyEvent]], None],
         spend: Callable[[Mapping[str, int]], None],
         now: Callable[[], int],
     ) -> None:
@@ -158,8 +158,8 @@ class Sweeper:
             self._spend(found.spent)
         asked = {post.id for post in posts}
         gone = [one for one in found.gone if one.id in asked]
-        if gone:
-            self._outbox(gone)
+        if news := [*gone, *(one for one in found.edited if one.id in asked)]:
+            self._outbox(news)
         done.posts += len(posts)
         done.gone += len(gone)
 

@@ -19,7 +19,7 @@ Note = Callable[[Use, TokenHealth], None]
 """Takes what a use met. Never raises: the call itself matters more."""
 
 _LONGEST = 300
-_USES = {"poll": Use.POLL, "recheck": Use.RECHECK, "reply": Use.REPLY, "find_reply": Use.REPLY}
+_USES = {"poll": Use.POLL, "recheck": Use.RECHECK, "reply": Use.REPLY, "find_reply": Use.REPLY, "resolve": Use.RESOLVE}
 
 
 def observed(error: RemoteError, now: int) -> TokenHealth | None:
@@ -39,7 +39,8 @@ def observed(error: RemoteError, now: int) -> TokenHealth | None:
 
 
 class Watched:
-    """An account of a place that passes everything on, and says how `poll`, `recheck`, `reply` and `find_reply` went.
+    """An account of a place that passes everything on, and says how `poll`, `recheck`, `resolve`, `reply` and
+    `find_reply` went.
 
     Stands for the poller, the replier or the rechecker that it is given: what that has, this has, and no more."""
 

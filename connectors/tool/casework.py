@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening
 from connectors.core.compose import moment
+from connectors.core.unanswered import waits_since
 from connectors.tool.deployment import DeploymentError
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _STATES = ("open", "pending", "solved")
 
 def summaries(cases: Cases, limit: int, state: str) -> list[Document]:
     """The cases of a state, newest change first."""
-    return [_summary(case, cases.effects(case.id), cases.timeline(case.id)) for case in cases.newest(limit, state)]
+    newest = cases.newest(limit, state)
+    return [_summary(case, cases.effects(case.id), list(cases.timeline(case.id))) for case in newest]
 
 
 def find_case(cases: Cases, identity: str) -> Case:
@@ -109,12 +111,13 @@ def _why(effect: Effect) -> str:
     return f"{said}{tries}" + (f": {effect.error}" if effect.error else "")
 
 
-def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] = ()) -> Document:
+def _summary(case: Case, effects: Sequence[Effect], events: Sequence[CaseEvent] = ()) -> Document:
     refused = [effect for effect in effects if effect.state is EffectState.REJECTED]
     return {
         "id": case.id,
         "state": case.state,
         "waiting": waiting(case, effects, events),
+        "unanswered_since": _time(waits_since(events)) if case.state == "open" else None,
         "refused": [{"what": f"{_KINDS[one.kind]} for {one.target}", "why": one.error or ""} for one in refused],
         "records": _records(case, effects),
         "systems": list(case.systems),

@@ -19,7 +19,7 @@ from connectors.core.case import Happening
 from connectors.core.delivery import Delivery
 from connectors.core.door import kept_headers, load
 from connectors.core.errors import PayloadError
-from connectors.core.models import RecordUpdate, Unsupported
+from connectors.core.models import Hint, RecordUpdate, Unsupported
 from connectors.tool import evidence
 from connectors.tool.delivering import Answered, Deliverer, Signature
 from connectors.tool.deployment import DeploymentError, Source
@@ -237,4 +237,4 @@ def _parsed(source: Source, headers: Mapping[str, str], body: bytes) -> Event | 
         (event,) = receiver.parse(Delivery(headers=headers, body=body))
     except PayloadError:
         return None
-    return None if isinstance(event, RecordUpdate) else event
+    return None if isinstance(event, RecordUpdate | Hint) else event

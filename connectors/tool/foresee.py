@@ -25,6 +25,7 @@ class Foreseen(StrEnum):
 
     OPENED = "opens a case"
     SAID = "joins its case"
+    ANSWERED_THERE = "joins its case, as an answer of ours"
     EDITED = "is edited"
     DUPLICATE = "is a duplicate"
     DELETED = "is removed, its words with it"
@@ -91,6 +92,8 @@ class Foresight:
         if alone:
             return Foreseen.OUR_OWN
         self._conversations.add(mention.conversation)
+        if mention.own:
+            return Foreseen.ANSWERED_THERE
         return Foreseen.OPENED if first else Foreseen.SAID
 
     def _deleted(self, deletion: Deletion) -> Foreseen:
@@ -115,7 +118,7 @@ def posts(turns: Iterable[Turn]) -> list[str]:
 
 
 def _told(turn: Turn) -> bool:
-    return turn.foreseen in {Foreseen.OPENED, Foreseen.SAID}
+    return turn.foreseen in {Foreseen.OPENED, Foreseen.SAID, Foreseen.ANSWERED_THERE}
 
 
 def words(turn: Turn) -> list[str]:

@@ -43,6 +43,8 @@ def show_case(found: dict[str, Any]) -> None:
     plan = f"route {found['route']} of plan {found['plan_version']}" if found["route"] else "not routed yet"
     _say(out, f"[bold]{escape(found['id'])}[/]  {found['state']}, {escape(plan)}")
     _say(out, escape(f"{found['conversation']}, from source {found['source']}, opened {found['opened_at']}"))
+    if found["unanswered_since"]:
+        _say(out, f"not answered since {found['unanswered_since']}")
     _waiting(out, found)
     _records(out, found)
     _routing(out, found["routing"])
@@ -56,7 +58,8 @@ def show_case(found: dict[str, Any]) -> None:
         _effect(out, one)
     _heading(out, "Timeline")
     for one in found["timeline"]:
-        shown = {name: value for name, value in one["detail"].items() if name != "skipped"}  # above, line by line
+        detail = one["detail"].items()
+        shown = {name: value for name, value in detail if name not in {"skipped", "at"}}  # above, line by line
         what = [one["what"], one["mention"] or "", _detail(shown)]
         _say(out, f"  {one['at']}  {escape(' '.join(part for part in what if part))}")
 

@@ -165,7 +165,7 @@ class Verdict:
         deleted = {turn.post for turn in self._story.turns if turn.foreseen is Foreseen.DELETED}
         said = _said_in_public(self._story.turns)
         for turn in self._story.turns:
-            if turn.post in deleted and turn.foreseen in {Foreseen.SAID, Foreseen.OPENED}:
+            if turn.post in deleted and turn.foreseen in {Foreseen.SAID, Foreseen.OPENED, Foreseen.ANSWERED_THERE}:
                 kinds[Foreseen.DELETED] += words(turn)
             elif turn.foreseen is Foreseen.KEPT_OUT:
                 kinds[Foreseen.KEPT_OUT] += words(turn)

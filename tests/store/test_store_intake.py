@@ -147,7 +147,7 @@ def test_our_own_post_opens_no_case_and_joins_one_that_is_there(shop: Shop) -> N
     assert shop.take_in(said(1, topic=9, own=True)) is Taken.OWN
     assert shop.cases.newest(5) == []
     shop.take_in(said(2))
-    assert shop.take_in(said(3, own=True, text="We are on it.")) is Taken.SAID
+    assert shop.take_in(said(3, own=True, text="We are on it.")) is Taken.ANSWERED_THERE
     post = shop.cases.post(said(3).id)
     assert post is not None
     assert post.own

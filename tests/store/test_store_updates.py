@@ -17,8 +17,9 @@ from connectors.aws.updates import Updates, record_key, update_id
 from connectors.core.case import Effect, EffectKind, EffectState
 from connectors.core.errors import ConflictError
 from connectors.core.ingest import Origin, Taken
-from connectors.core.models import Author, RecordUpdate
-from tests.posts import RAW, said
+from connectors.core.models import Author, Mention, RecordUpdate
+from connectors.core.unanswered import waits_since
+from tests.posts import ORIGIN, RAW, gone, said
 from tests.store.shop import CASE, SYSTEM, Shop
 
 TRACKER = Origin(SYSTEM, "roundup")
@@ -185,11 +186,68 @@ def test_an_echo_without_a_key_is_known_by_the_receipt(shop: Shop) -> None:
 
 
 def test_what_a_person_posts_from_our_account_is_no_echo(shop: Shop) -> None:
-    answered(shop)
-    assert shop.take_in(said(2, own=True, text="By hand.")) is Taken.SAID
-    assert shop.take_in(said(3, own=True, answer_key="hailback-another")) is Taken.SAID
+    answered(shop, state=EffectState.PARKED)
+    assert shop.take_in(said(2, own=True, text="By hand.")) is Taken.ANSWERED_THERE
+    assert shop.take_in(said(3, own=True, answer_key="hailback-another")) is Taken.ANSWERED_THERE
     assert shop.take_in(said(4, own=False, answer_key=REPLY.key)) is Taken.SAID
     assert shop.take_in(said(5, topic=9, own=True, answer_key=REPLY.key)) is Taken.OWN, "it opens no case"
+
+
+@pytest.mark.parametrize("state", [EffectState.CLAIMED, EffectState.UNKNOWN])
+def test_what_may_be_an_answer_without_its_receipt_is_not_taken_for_a_persons(shop: Shop, state: EffectState) -> None:
+    """X and Facebook show a post before we are told its id, and take no key of ours."""
+    effect = answered(shop, state=state)
+    post = said(2, own=True, text="Turn the valve.")
+    assert shop.take_in(post) is Taken.UNCLEAR
+    assert shop.happened() == ["opened"]
+    shop.table.put(effect_item(effect.model_copy(update={"state": EffectState.DONE, "reference": "2"})))
+    assert shop.take_in(post) is Taken.ECHO
+    assert shop.happened() == ["opened"]
+
+
+def test_what_stays_unclear_is_in_the_end_a_persons_answer(shop: Shop) -> None:
+    answered(shop, state=EffectState.UNKNOWN)
+    assert shop.take_in(said(2, own=True), Origin(ORIGIN.source, ORIGIN.connector, last=True)) is Taken.ANSWERED_THERE
+    assert shop.happened() == ["opened", "answered there"]
+
+
+def test_a_persons_answer_at_the_source_stops_the_clock_until_somebody_asks_again(shop: Shop) -> None:
+    def waits() -> int | None:
+        return waits_since(shop.cases.timeline(CASE))
+
+    shop.take_in(at(1))
+    assert waits() == _minute(1)
+    shop.take_in(at(4, own=True, text="Turn the valve."))
+    assert waits() is None
+    shop.take_in(at(3))
+    assert waits() is None, "it was said before, and only heard of later"
+    shop.take_in(at(5))
+    shop.take_in(at(6))
+    assert waits() == _minute(5)
+    shop.take_in(gone(5, order=9))
+    assert waits() == _minute(6)
+    shop.take_in(gone(6, order=9))
+    assert waits() is None
+    shop.take_in(gone(4, order=9))
+    assert waits() == _minute(1), "an answer that was taken back is none"
+    shop.take_in(at(4, own=True, restored=True, order=10, version=2))
+    assert waits() is None
+
+
+def test_a_clock_that_runs_ahead_is_no_reason_to_wait_for_ever(shop: Shop) -> None:
+    """Where a post carries the time of its author's own device."""
+    shop.take_in(at(1, created_at=datetime(2099, 1, 1, tzinfo=UTC)))
+    shop.take_in(at(2, own=True, created_at=None))
+    assert waits_since(shop.cases.timeline(CASE)) is None
+
+
+def at(post: int, **more: Any) -> Mention:
+    """A post of so many minutes after a certain one, all before now."""
+    return said(post, **{"created_at": datetime.fromtimestamp(_minute(post) / 1000, UTC), **more})
+
+
+def _minute(post: int) -> int:
+    return 1_794_000_000_000 + post * 60_000
 
 
 def test_an_edit_of_an_answer_is_told_and_its_removal_too(shop: Shop) -> None:

@@ -52,7 +52,7 @@ def test_our_own_post_opens_nothing_but_joins_a_case() -> None:
     seen = Foresight()
     assert seen.next(mention("1", own=True)) is Foreseen.OUR_OWN
     assert seen.next(mention("2")) is Foreseen.OPENED
-    assert seen.next(mention("3", own=True)) is Foreseen.SAID
+    assert seen.next(mention("3", own=True)) is Foreseen.ANSWERED_THERE
 
 
 def test_what_should_be_told_is_each_post_once() -> None:
