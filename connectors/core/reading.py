@@ -22,18 +22,24 @@ from connectors.core.models import Author
 LONGEST_ID = 200
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 _ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_:.@~/-]{{0,{LONGEST_ID - 1}}}", re.ASCII)
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}:[!-~]{1,380}", re.ASCII)
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _BIGGEST = 2**63
 _LATEST = 253_402_300_799
 _UNITS = {"s": 1, "ms": 1000, "us": 1_000_000}
 
 
-def body_of(delivery: Delivery) -> Mapping[str, Any]:
-    """The JSON object that was delivered. Raises PayloadError."""
+def json_of(delivery: Delivery) -> Any:
+    """The JSON that was delivered, which may also be a list, as an API's answers are. Raises PayloadError."""
     try:
-        value = read_json(delivery.body)
+        return read_json(delivery.body)
     except ValueError as error:
         raise PayloadError(f"{error}") from error
+
+
+def body_of(delivery: Delivery) -> Mapping[str, Any]:
+    """The JSON object that was delivered. Raises PayloadError."""
+    value = json_of(delivery)
     if not isinstance(value, dict):
         raise PayloadError("the body is not a JSON object")
     return value
@@ -66,6 +72,11 @@ def ident(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if 0 < value < 10**40 else None
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def uri(value: object) -> str | None:
+    """An id that is a URI, as federated networks have: printable ASCII of at most 400 characters, without spaces."""
+    return value if isinstance(value, str) and _URI.fullmatch(value) else None
 
 
 def need(value: object, name: str) -> str:
@@ -152,6 +163,12 @@ def _one_or_many(value: object) -> object:
     return [str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in many]
 
 
+def _word(value: str) -> str:
+    if not value.strip() or len(value) > LONGEST_ID or value != clean(value):
+        raise ValueError("is empty or too long; leave the field out for none")
+    return value.strip()
+
+
 def _account(value: str) -> str:
     name = value.strip()
     if not name.removeprefix("@") or len(name) > LONGEST_ID or name != clean(name):
@@ -168,6 +185,8 @@ def _address(value: str) -> str:
 
 Accounts = Annotated[tuple[Annotated[str, AfterValidator(_account)], ...], BeforeValidator(_one_or_many)]
 """Our own accounts at a source, in its settings: one or a list; ids or names."""
+Words = Annotated[tuple[Annotated[str, AfterValidator(_word)], ...], BeforeValidator(_one_or_many)]
+"""What is looked for at a source, in its settings: one or a list of search terms."""
 Address = Annotated[str, AfterValidator(_address)]
 """Where an API is, in a connector's settings, without a slash at its end."""
 

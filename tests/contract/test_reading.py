@@ -28,6 +28,32 @@ def test_a_body_is_an_object_or_a_sentence() -> None:
             reading.body_of(Delivery({}, raw))
 
 
+def test_json_may_be_a_list_where_an_api_answers_so() -> None:
+    assert reading.json_of(Delivery({}, b'[{"id": 1}]', 0)) == [{"id": 1}]
+    with pytest.raises(PayloadError):
+        reading.json_of(Delivery({}, b"[", 0))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://mastodon.social/users/ines/statuses/1",
+        "https://blog.example/?p=12#note",
+        "tag:old.example,2017-04-27:objectId=12:objectType=Status",
+        "at://did:web:pds.example%3A8443/app.bsky.feed.post/3lk",
+    ],
+)
+def test_a_uri_may_be_an_id(value: str) -> None:
+    assert reading.uri(value) == value
+
+
+@pytest.mark.parametrize(
+    "value", [None, 7, "", "12", "no scheme", "https://a b", "https://a/\n", "x:" + "a" * 400, "ä:b"]
+)
+def test_what_is_no_uri_is_no_id(value: object) -> None:
+    assert reading.uri(value) is None
+
+
 def test_a_way_into_a_document_may_end_anywhere() -> None:
     body = {"a": [{"b": 1}, None]}
     assert reading.dig(body, "a", 0, "b") == 1
@@ -166,3 +192,14 @@ def test_settings_speak_the_templates_language() -> None:
         _, faults = read_settings(Acme, given_)
         assert sentence in str(faults[0])
     assert AcmeCredentials(token=SecretStr("x")).token.get_secret_value() == "x"
+
+
+def test_search_terms_are_one_or_many() -> None:
+    class Looking(Settings):
+        terms: reading.Words = ()
+
+    assert Looking.model_validate({"Terms": " acme kettle "}).terms == ("acme kettle",)
+    assert Looking.model_validate({"Terms": ["a", 7]}).terms == ("a", "7")
+    for wrong in ("", "a" * 300, "a\x00"):
+        with pytest.raises(ValueError, match="leave the field out"):
+            Looking.model_validate({"Terms": wrong})
