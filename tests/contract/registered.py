@@ -17,7 +17,7 @@ from connectors.core import door
 from connectors.core.delivery import Delivery
 from connectors.core.models import AnyEvent, Mention, RecordUpdate
 from connectors.core.ports import Receiver, Reference
-from connectors.tool.samples import load_sample
+from connectors.tool.samples import load_sample, sample_files
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 RECEIVED = 1_795_000_000_000
@@ -61,7 +61,7 @@ def _receives(name: str) -> bool:
 NAMES = _registered()
 RECEIVERS = [name for name in NAMES if _receives(name)]
 DOORS = [name for name in NAMES if door.load(name) is not None]
-CHALLENGED = [name for name in DOORS if "challenge" in (door.load(name) or {})]
+CHALLENGED = [name for name in DOORS if "query" in (door.load(name) or {}).get("challenge", {})]
 POLLED = [*connectors.POLLERS, *(name for name in connectors.SYSTEMS if hasattr(connectors.system(name), "poll"))]
 
 
@@ -77,14 +77,14 @@ def given(name: str) -> Given:
 
 
 def sample_paths(name: str) -> list[Path]:
-    return sorted((CHECKOUT / "events" / name).glob("*.json"))
+    return sample_files(CHECKOUT / "events" / name)
 
 
 def event_of(path: Path) -> str:
     """The event that a sample's name begins with."""
     event, separator, case = path.stem.partition("__")
-    assert separator, f"{path.name} is not named <event>__<case>.json"
-    assert case, f"{path.name} is not named <event>__<case>.json"
+    assert separator, f"{path.name} is not named <event>__<case>.json, or .form"
+    assert case, f"{path.name} is not named <event>__<case>.json, or .form"
     return event
 
 

@@ -8,6 +8,7 @@ from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 from hypothesis import strategies as st
 
@@ -47,22 +48,45 @@ HOSTILE: tuple[Any, ...] = (
 """Values that break mappings: out of range, of another type, not storable, nearly a number, nearly a time."""
 
 
+def document(path: Path) -> Any:
+    """What a sample says: its JSON, or the fields of its form."""
+    raw = path.read_bytes()
+    if path.suffix != ".form":
+        return json.loads(raw)
+    fields = parse_qs(raw.decode(), keep_blank_values=True)
+    return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
+
+
+def packed_as(path: Path, value: Any) -> bytes:
+    """A document as the sample is written."""
+    if path.suffix != ".form":
+        return packed(value)
+    plain = {
+        name: [_plain(one) for one in (inner if isinstance(inner, list) else [inner])] for name, inner in value.items()
+    }
+    return urlencode(plain, doseq=True, errors="replace").encode()
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 @cache
-def bodies(name: str) -> tuple[str, ...]:
-    """The connector's own samples."""
-    return tuple(path.read_text(encoding="utf-8") for path in sample_paths(name))
+def documents(name: str) -> tuple[tuple[Path, Any], ...]:
+    """The connector's own samples. Not to be changed."""
+    return tuple((path, document(path)) for path in sample_paths(name))
 
 
 @cache
 def names(name: str) -> tuple[str, ...]:
     """Every member name in the samples."""
-    return tuple(sorted({key for body in bodies(name) for key in _keys(json.loads(body))}))
+    return tuple(sorted({key for _, said in documents(name) for key in _keys(said)}))
 
 
 @cache
 def leaves(name: str) -> tuple[Any, ...]:
     """Every short value in the samples: event types, verbs, ids, times."""
-    found = {leaf for body in bodies(name) for leaf in _leaves(json.loads(body)) if len(str(leaf)) < 60}
+    found = {leaf for _, said in documents(name) for leaf in _leaves(said) if len(str(leaf)) < 60}
     return tuple(sorted(found, key=repr))
 
 
@@ -81,9 +105,10 @@ def anything(name: str) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def mutated(draw: st.DrawFn, name: str) -> Any:
+def mutated(draw: st.DrawFn, name: str) -> bytes:
     """A sample in which one to three values, however deep, are something else, or gone."""
-    sample = json.loads(draw(st.sampled_from(bodies(name))))
+    path, original = draw(st.sampled_from(documents(name)))
+    sample = deepcopy(original)
     for _ in range(draw(st.integers(1, 3))):
         here = sample
         while True:
@@ -99,7 +124,7 @@ def mutated(draw: st.DrawFn, name: str) -> Any:
             else:
                 del here[key]
             break
-    return sample
+    return packed_as(path, sample)
 
 
 _GONE = object()
@@ -110,13 +135,12 @@ def replaced(name: str) -> Iterator[tuple[Path, bytes]]:
     have in the same place is replaced in the first of them only."""
     done: set[tuple[Any, ...]] = set()
     for path in sample_paths(name):
-        body = path.read_text(encoding="utf-8")
-        for way in _ways(json.loads(body)):
+        for way in _ways(document(path)):
             if (event_of(path), *way) in done:
                 continue
             done.add((event_of(path), *way))
             for value in (_GONE, *HOSTILE):
-                yield path, packed(_put(json.loads(body), way, value))
+                yield path, packed_as(path, _put(document(path), way, value))
 
 
 def _put(document: Any, way: tuple[Any, ...], value: object) -> Any:

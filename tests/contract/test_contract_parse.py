@@ -124,7 +124,7 @@ def test_whatever_json_comes_there_are_events_or_a_sentence(name: str, data: st.
 @given(data=st.data())
 def test_a_sample_may_be_changed_anywhere(name: str, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(sample_paths(name)))
-    settle(name, packed(data.draw(mutated(name))), as_delivered(name, path).headers)
+    settle(name, data.draw(mutated(name)), as_delivered(name, path).headers)
 
 
 @each_receiver
