@@ -210,11 +210,43 @@ def test_any_bytes_get_an_answer(body: bytes) -> None:
 def test_every_door_in_the_repository_works(name: str) -> None:
     door = front.load(name)
     assert door is not None
-    assert "{body}" in door["signature"]["signed"]
-    assert hashlib.new(door["signature"]["algorithm"]).digest_size >= 32
-    named = [*door["signature"]["headers"], *door.get("keep", ())]
-    assert named == [header.lower() for header in named]
-    assert front.verify(door, request(b"{}", front.sign(door, b"{}", "secret")), ["secret"])
+    secret = front.fresh_secret(door)
+    url = front.called_at(door, "https://hooks.acme.com/acme/token", b"{}", {})
+    sent = Request("POST", front.sign(door, b"{}", secret, url=url), b"{}", url=url)
+    assert front.verify(door, sent, [secret])
+    assert door.get("unsigned") or not front.verify(door, sent, [front.fresh_secret(door)])
+
+
+HANDSHAKE = {
+    **HEX,
+    "body": "json",
+    "challenge": {"body": {"where": {"type": "url_verification"}, "field": "challenge"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "echoed"),
+    [
+        (b'{"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRN"}', "3eZbrw1aBm2rZgRN"),
+        (b'{"type": "url_verification", "challenge": "<b>"}', ""),
+        (b'{"type": "url_verification", "challenge": 7}', ""),
+        (b'{"type": "url_verification"}', ""),
+        (b'{"type": "event_callback", "challenge": "3eZbrw1aBm2rZgRN"}', None),
+        (b'[{"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRN"}]', None),
+        (b'{"type": "url_verification", "challenge": "x"}' + b" " * 10_000, None),
+        (b"type=url_verification&challenge=x", None),
+        (b"[" * 5000, None),
+    ],
+)
+def test_a_handshake_that_comes_as_a_delivery_is_told_from_the_others(body: bytes, echoed: str | None) -> None:
+    assert front.challenge_in(HANDSHAKE, body) == echoed
+    assert front.challenge_in(HEX, body) is None
+    unsigned = {"unsigned": True, "challenge": HANDSHAKE["challenge"]}
+    assert front.challenge_in(unsigned, body) is None, "nobody signed it"
+
+
+def test_a_get_is_no_handshake_where_vendors_post_theirs() -> None:
+    assert front.challenge(HANDSHAKE, {"challenge": "x", "type": "url_verification"}, ["secret"], "word") is None
 
 
 @pytest.mark.parametrize("name", ["", "core", "nobody", "../discourse", "discourse/", "Discourse", "a" * 500, "\x00"])

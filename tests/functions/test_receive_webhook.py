@@ -330,6 +330,8 @@ requests = st.dictionaries(st.text(max_size=8), anything, max_size=2).flatmap(
             "isBase64Encoded": st.booleans() | anything,
             "requestContext": st.just({"http": {"method": "POST"}}) | anything,
             "queryStringParameters": anything,
+            "rawPath": anything,
+            "rawQueryString": anything,
         },
     ).map(lambda known: {**extra, **known})
 )
