@@ -79,7 +79,7 @@ class Parcel:
 
 
 def opened(text: str, fetch: Callable[[str], bytes], sent_at: int = 0) -> Parcel:
-    """Read a message. `fetch` gets the packed body of one that was parked; `sent_at`: when it was queued (milliseconds).
+    """Read a message. `fetch` gets the body of one that was parked; `sent_at`: when it was queued (milliseconds).
 
     An event of EventBridge is its own message. It has no `source` of the administrators' yet: that is empty."""
     message = json.loads(text)

@@ -18,16 +18,15 @@ class Listeners:
         self._config = config
 
     def of(self, parcel: Parcel) -> list[str]:
-        """The ids of those that an event concerns: see `connectors.core.ports.Listener`. Raises LookupError where no
-        such connector is registered."""
-        kind: Any = connectors.receiver(parcel.connector)
+        """The ids of those that an event concerns: see `connectors.core.ports.Listener`."""
         places: list[SourceConfig | SystemConfig] = [*self._config.sources(parcel.connector)]
         if parcel.connector in connectors.SYSTEMS and (plan := self._config.active_plan()) is not None:
             places += [one for one in plan.systems.values() if one.connector == parcel.connector]
-        found = (
-            one.id for one in places if kind(kind.settings_model.model_validate(one.settings)).concerns(parcel.delivery)
-        )
-        return sorted(set(found))
+        return sorted({one.id for one in places if self._receiver(one).concerns(parcel.delivery)})
+
+    def _receiver(self, place: SourceConfig | SystemConfig) -> Any:
+        kind: Any = connectors.receiver(place.connector)
+        return kind(kind.settings_model.model_validate(place.settings))
 
 
 def place_of(parcel: Parcel) -> str:

@@ -22,8 +22,8 @@ _LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A hint on its way. `tries` have failed so far; `first`: when it came, or was last held; `not_before`: until when
-    the vendor wants to be left alone. Both in milliseconds."""
+    """A hint on its way. `tries` have failed so far; `first`: when its day began, 0 where that begins with the next
+    try; `not_before`: until when it waits. Both in milliseconds."""
 
     source: str
     hint: Hint
@@ -76,7 +76,7 @@ def given_up(errand: Errand, why: str) -> Followed:
 
 def held(errand: Errand, now: int, seconds: float) -> Errand:
     """The place is held by its administrators: the errand waits `seconds`, and its day begins when that ends."""
-    return replace(errand, first=now, not_before=now + int(seconds * 1000))
+    return replace(errand, first=0, not_before=now + int(seconds * 1000))
 
 
 def _failed(errand: Errand, error: RemoteError, pace: Pace, now: int) -> Followed:
@@ -84,9 +84,10 @@ def _failed(errand: Errand, error: RemoteError, pace: Pace, now: int) -> Followe
     if isinstance(error, RejectedError):
         return given_up(errand, why)
     at = now + int(_wait(errand, error, pace) * 1000)
-    if at - errand.first > LONGEST:
-        return given_up(errand, f"{why} (asked {errand.tries + 1} times)")
-    return Followed(again=replace(errand, tries=errand.tries + 1, not_before=at), error=why)
+    first, tries = errand.first or now, errand.tries + 1
+    if at - first > LONGEST:
+        return given_up(errand, f"{why} (asked {tries} times)")
+    return Followed(again=replace(errand, tries=tries, first=first, not_before=at), error=why)
 
 
 def _wait(errand: Errand, error: RemoteError, pace: Pace) -> float:

@@ -105,7 +105,7 @@ class DeadLetters:
     def put_back(self, queue: DeadQueue, letter: Letter) -> str:
         """Send a letter on its way again, then delete it here; what was done with it. One that has nowhere to go
         stays. Raises ClientError where the letter could not be sent: it comes into sight again after a minute."""
-        source = queue.source or self._notifications(letter)
+        source = queue.source or self._home(letter)
         done = self._resend(source, letter) if source else self._call_again(letter)
         if done is None:
             self._sqs.change_message_visibility(QueueUrl=queue.url, ReceiptHandle=letter.receipt, VisibilityTimeout=0)
@@ -113,9 +113,12 @@ class DeadLetters:
         self._sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=letter.receipt)
         return done
 
-    def _notifications(self, letter: Letter) -> str | None:
-        """Where a notification that no topic took begins anew: its letter was written by a worker, not by SQS."""
+    def _home(self, letter: Letter) -> str | None:
+        """Where a letter begins anew that did not fall out of a queue: a notification that no topic took was written by
+        a worker, an event by EventBridge, which could not put it into the Inbox."""
         told = _read(letter.body)
+        if told.keys() >= {"source", "detail-type", "detail"}:
+            return self._deployment.outputs.get("InboxQueueUrl")
         return self._deployment.outputs.get("NotifyQueueUrl") if {"case", "effect"} <= told.keys() else None
 
     def _resend(self, source: str, letter: Letter) -> str:
@@ -177,6 +180,10 @@ def describe(body: str) -> str:
             return f"a wake-up to bring {case} into {system}"
         case {"case": str(case), "effect": str(effect)}:
             return f"a wake-up for {effect.split('#')[0]} of {case}"
+        case {"resolve": str(source)}:
+            return f"a hint from {source}"
+        case {"source": str(source), "detail-type": str()}:
+            return f"an event of {source}"
         case {"source": str(source)} | {"system": str(source)} | {"poll": str(source)}:
             return f"a wake-up to ask {source}"
         case {"RequestType": str(kind), "LogicalResourceId": str(name)}:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 ROLES = {
     "ReceiveRole": "inbox send, verification read, body keep",
     "PollRole": "table, poll send, inbox send, credentials read, credentials write, body keep",
-    "IngestRole": "inbox send, table, body keep, body read, text keep, text read, text remove",
+    "IngestRole": "inbox send, poll send, table, body keep, body read, text keep, text read, text remove",
     "DispatchRole": "table, sync send, notify send, reply send, text read",
     "SyncRole": "table, sync send, credentials read, text read",
     "NotifyRole": "table, topic publish, topic describe, undelivered send, text read",
