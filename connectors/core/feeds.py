@@ -136,6 +136,11 @@ def _lately(seen: Mapping[str, int], floor: int) -> dict[str, int]:
     return {key: time for time, key in kept}
 
 
+def by_order(event: AnyEvent) -> int:
+    """When a list says that it happened, where its connector has put that into `order`: for `walk`'s `at`."""
+    return event.order if isinstance(event, Mention | Deletion) else 0
+
+
 def _said(event: AnyEvent) -> int:
     if isinstance(event, Mention):
         return millis(event.created_at)

@@ -57,6 +57,12 @@ def dig(value: object, *steps: str | int) -> Any:
     return value
 
 
+def listed(value: object, *steps: str | int) -> list[Any]:
+    """The list at the end of a way, as in `dig`; an empty one where there is none."""
+    found = dig(value, *steps)
+    return found if isinstance(found, list) else []
+
+
 def clean(text: str) -> str:
     """Text without what no store or ticket takes: half surrogate pairs and NUL become the replacement character."""
     return _UNUSABLE.sub("\ufffd", text)

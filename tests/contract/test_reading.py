@@ -54,6 +54,12 @@ def test_what_is_no_uri_is_no_id(value: object) -> None:
     assert reading.uri(value) is None
 
 
+def test_a_list_may_be_missing() -> None:
+    body = {"a": {"b": [1, None]}, "c": "no list"}
+    assert reading.listed(body, "a", "b") == [1, None]
+    assert (reading.listed(body, "c"), reading.listed(body, "a"), reading.listed(None, "a")) == ([], [], [])
+
+
 def test_a_way_into_a_document_may_end_anywhere() -> None:
     body = {"a": [{"b": 1}, None]}
     assert reading.dig(body, "a", 0, "b") == 1

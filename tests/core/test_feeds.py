@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError
-from connectors.core.feeds import OVERLAP, PAGES, REMEMBERED, walk
+from connectors.core.feeds import OVERLAP, PAGES, REMEMBERED, by_order, walk
 from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
 from connectors.core.ports import Page
 
@@ -106,6 +106,16 @@ def test_what_is_not_acted_on_is_left_out() -> None:
     listed = Listed()
     listed.add(START + MINUTE, Unsupported(connector="made", event="like", reason="not acted on"))
     assert names(walk(begun("all"), {"all": listed}, START + 2 * MINUTE, again=60)) == []
+
+
+def test_a_list_may_be_ordered_by_when_it_was_told() -> None:
+    """Not by when it was written: a post of hours ago may have reached the server only now."""
+    listed = Listed()
+    old = said("late", START - 300 * MINUTE).model_copy(update={"order": START + MINUTE})
+    listed.add(START + MINUTE, old)
+    assert names(walk(begun("all"), {"all": listed}, START + 2 * MINUTE, again=60, at=by_order)) == ["late"]
+    like = Unsupported(connector="made", event="like", reason="not acted on")
+    assert (by_order(Deletion(connector="made", native_id="a", order=7)), by_order(like)) == (7, 0)
 
 
 def test_a_poll_reads_a_few_pages_and_the_next_goes_on() -> None:
