@@ -13,7 +13,7 @@ from connectors.aws.config import ConfigStore
 from connectors.core.plan import Plan, Route, SystemConfig
 from connectors.core.plan_ports import Change, Outcome, Pointer
 from tests.core.plan_table import deploy, do, open_store, rows, table, tracker_url
-from tests.core.plan_world import TOPIC, TRACKER, ask
+from tests.core.plan_world import FORUM, TOPIC, TRACKER, ask
 from tests.faults import FaultyClient, failure
 
 TRACKER_2 = {**TRACKER, "BaseUrl": "https://second.example"}
@@ -111,3 +111,29 @@ def test_the_writer_sees_its_own_change_at_once(client: Any) -> None:
     assert tracker_url(store.active_plan()) == "https://tracker.example"
     do(store, ask("Update", "System", "Tracker", TRACKER_2, old=TRACKER))
     assert tracker_url(store.active_plan()) == "https://second.example"
+
+
+def test_the_sources_of_a_connector_are_listed_as_they_are_deployed(client: Any, store: ConfigStore) -> None:
+    now = [100.0]
+    counting = FaultyClient(client)
+    reader = open_store(counting, ttl=15, clock=lambda: now[0])
+    assert reader.sources("forum") == []
+    deploy(store)
+    do(store, ask("Create", "Source", "Other", {**FORUM, "Connector": "discourse"}))
+    assert [one.id for one in reader.sources("forum")] == ["routes/Forum"], "nobody there is not kept"
+    before = dict(counting.calls)
+    assert [one.id for one in reader.sources("forum")] == ["routes/Forum"]
+    assert counting.calls == before, "what is there is"
+    do(store, ask("Create", "Source", "Second", FORUM))
+    now[0] += 16
+    assert [one.id for one in reader.sources("forum")] == ["routes/Forum", "routes/Second"]
+    do(store, ask("Delete", "Source", "Second", FORUM))
+    now[0] += 16
+    assert [one.id for one in reader.sources("forum")] == ["routes/Forum"]
+
+
+def test_a_source_of_before_the_list_said_of_which_connector_is_found_too(client: Any, store: ConfigStore) -> None:
+    deploy(store)
+    client.put_item(TableName="hailback", Item={"pk": {"S": "SOURCES"}, "sk": {"S": "routes/Forum"}})
+    assert [one.id for one in store.sources("forum")] == ["routes/Forum"]
+    assert store.sources("discourse") == []

@@ -11,7 +11,7 @@ import pytest
 from connectors.aws.sweeps import TableBook, TableShelf
 from connectors.core.errors import RejectedError, RemoteError, UnavailableError
 from connectors.core.ingest import Origin
-from connectors.core.models import Author, Deletion, Mention
+from connectors.core.models import AnyEvent, Author, Deletion, Mention
 from connectors.core.ports import Rechecked
 from connectors.core.privacy import Day, Sweeper, Swept, owner
 from tests.store.shop import Shop
@@ -37,6 +37,7 @@ class Vendor:
 
     def __init__(self) -> None:
         self.gone: set[str] = set()
+        self.edited: list[Mention] = []
         self.asked: list[tuple[str, ...]] = []
         self.faults: list[RemoteError | None] = []
         self.refuses: set[str] = set()
@@ -50,7 +51,7 @@ class Vendor:
         self.asked.append(tuple(native_ids))
         gone = [Deletion(connector="x", native_id=one, order=START * 2) for one in native_ids if one in self.gone]
         strangers = [Deletion(connector="x", native_id="999999", order=START * 2)]
-        return Rechecked([*gone, *strangers], {"post_read": len(native_ids) - len(gone)})
+        return Rechecked([*gone, *strangers], {"post_read": len(native_ids) - len(gone)}, self.edited)
 
     def seen(self) -> list[str]:
         return sorted((one for part in self.asked for one in part), key=int)
@@ -77,8 +78,9 @@ class World:
     def sweep(self, calls: int = 10_000, batch: int = 4, source: str = ACME, days: int = 3) -> Swept:
         left = itertools.count(calls, -1)
 
-        def outbox(gone: Sequence[Deletion]) -> None:
-            for one in gone:
+        def outbox(news: Sequence[AnyEvent]) -> None:
+            for one in news:
+                assert isinstance(one, Deletion | Mention)
                 self.shop.take_in(one, Origin(source, "x"))
 
         sweeper = Sweeper(source, self.vendor, self.book, self.shelf(), outbox, self.spent.append, lambda: self.at)
@@ -110,6 +112,21 @@ def test_a_post_that_is_gone_is_forgotten_and_its_identity_stays(world: World) -
     world.vendor.asked.clear()
     world.sweep()
     assert world.vendor.seen() == ["1", "2", "4", "5", "6", "8", "9", "10"]
+
+
+def test_an_edit_that_nobody_told_of_is_found_and_what_is_known_already_changes_nothing(world: World) -> None:
+    world.hear(range(1, 4))
+    world.vendor.gone = {"3"}
+    stranger = post(77)
+    world.vendor.edited = [post(1), post(2).model_copy(update={"version": 2, "text": "edited words"}), stranger]
+    for _ in range(2):
+        world.at += 21 * HOUR
+        assert world.sweep().error is None
+    assert [world.words(number) for number in (1, 2, 3)] == ["words 1", "edited words", None]
+    meta, _ = world.shop.cases.mention("x:2")
+    assert meta is not None
+    assert world.shop.happened(meta["case"]) == ["opened", "edited"]
+    assert world.shop.cases.mention(stranger.id)[0] is None, "what was not asked about is not taken in"
 
 
 def test_each_post_is_looked_at_within_its_time_and_not_more_often_than_needed(world: World) -> None:

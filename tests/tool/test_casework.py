@@ -91,6 +91,20 @@ def test_a_case_without_a_plan_says_so() -> None:
     assert "no plan is in force" in only["why"]
 
 
+def test_a_case_says_since_when_nobody_has_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = CaseEvent(case="case-abcdefgh", id="e", kind=Happening.OPENED, at=NOW, mention=POST, version=1)
+    there = CaseEvent(case=asked.case, id="f", kind=Happening.ANSWERED_THERE, at=NOW + 1, mention="discourse:2")
+    waits: Any = FakeCases(a_case(), events=(asked,))
+    assert dossier(waits, a_case())["unanswered_since"] == "2026-11-21T10:00:00Z"
+    show_case(dossier(waits, a_case()))
+    assert "not answered since 2026-11-21T10:00:00Z" in capsys.readouterr().out
+    done: Any = FakeCases(a_case(), events=(asked, there))
+    assert dossier(done, a_case())["unanswered_since"] is None
+    assert [one["what"] for one in dossier(done, a_case())["timeline"]] == ["opened", "answered there"]
+    solved: Any = FakeCases(a_case(state="solved"), events=(asked,))
+    assert dossier(solved, a_case(state="solved"))["unanswered_since"] is None
+
+
 def test_a_dossier_holds_words_only_on_request() -> None:
     record = an_effect(
         EffectKind.RECORD, EffectState.DONE, reference="issue1", url="http://tracker/issue1", done_at=NOW

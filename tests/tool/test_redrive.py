@@ -57,6 +57,18 @@ def test_body_and_attributes_arrive_as_they_were(small: Small, monkeypatch: pyte
     assert one["MessageAttributes"]["trace"]["StringValue"] == "1-2"
 
 
+def test_an_event_that_eventbridge_could_not_deliver_goes_into_the_inbox(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its queue is of a rule's target: no queue has it as its own."""
+    event = {"source": "aws.connect", "detail-type": "Amazon Connect Contact Event", "detail": {}}
+    small.send("WakeDead", event)
+    run(small, monkeypatch, queue="WakeDead")
+    (one,) = bodies(small, "InboxQueue")
+    assert json.loads(one["Body"]) == event
+    assert small.waiting("WakeDead") == 0
+
+
 def test_a_dry_run_moves_nothing(
     small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +153,8 @@ def test_all_queues_are_emptied_only_if_somebody_says_so(
         ({"case": "case-a", "system": TRACKER}, f"a wake-up to bring case-a into {TRACKER}"),
         ({"case": "case-a", "effect": "notify#opened#x", "again": True, "why": "x"}, "a wake-up for notify of case-a"),
         ({"poll": TRACKER}, f"a wake-up to ask {TRACKER}"),
+        ({"resolve": FORUM, "hint": {"native_id": "7"}, "tries": 2, "first": 1}, f"a hint from {FORUM}"),
+        ({"source": "aws.connect", "detail-type": "x", "detail": {"words": 1}}, "an event of aws.connect"),
         ({"secret": "words"}, "something else with the fields secret"),
         ([1], "not JSON"),
     ],
