@@ -178,6 +178,15 @@ def test_the_vector_of_standard_webhooks() -> None:
     assert made == STANDARD_SENT.headers
 
 
+def test_a_signed_header_that_is_empty_or_missing_lets_nobody_in() -> None:
+    key = base64.b64decode(STANDARD_SECRET.removeprefix("whsec_"))
+    digest = base64.b64encode(hmac.digest(key, b".1614265330." + STANDARD_SENT.body, "sha256")).decode()
+    headers = {"webhook-timestamp": "1614265330", "webhook-signature": f"v1,{digest}"}
+    for more in ({}, {"webhook-id": ""}):
+        sent = replace(STANDARD_SENT, headers={**headers, **more})
+        assert not front.verify(STANDARD, sent, [STANDARD_SECRET], 1614265330)
+
+
 def test_one_right_signature_of_several_is_enough() -> None:
     right = STANDARD_SENT.headers["webhook-signature"]
     wrong = "v1," + base64.b64encode(bytes(32)).decode()
@@ -202,11 +211,12 @@ def test_one_right_signature_of_several_is_enough() -> None:
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n",
         "whsec_!!!!",
         "whsec_ü",
+        "WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "",
     ],
 )
 def test_a_secret_of_another_shape_verifies_nothing(secret: str) -> None:
-    for key in (secret.encode(), b""):
+    for key in (secret.encode(), b"", base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")):
         signed = b"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330." + STANDARD_SENT.body
         digest = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
         assert not standard(secret, webhook_signature=f"v1,{digest}")
