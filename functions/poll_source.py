@@ -22,6 +22,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
 
+import connectors
 from connectors.aws import clients
 from connectors.aws.config import ConfigStore
 from connectors.aws.cursors import TableCursors
@@ -181,15 +182,10 @@ def _follow(errand: Errand, ends: float) -> None:
 
 def _fetch(errand: Errand, place: SourceConfig | SystemConfig, ends: float) -> Followed:
     on = _adapters()
-    resolver: Any
-    if isinstance(place, SourceConfig):
-        able = resolves(place.connector)
-        resolver = on.pollers.poller(place.id, ends) if able else None
-    else:
-        resolver = on.systems.system(place.id, ends)
-        able = hasattr(resolver, "resolve")
-    if not able:
+    is_source = isinstance(place, SourceConfig)
+    if not (resolves(place.connector) if is_source else hasattr(connectors.system(place.connector), "resolve")):
         return given_up(errand, f"the connector {place.connector} has nothing that fetches it")
+    resolver: Any = on.pollers.poller(place.id, ends) if is_source else on.systems.system(place.id, ends)
     return follow(errand, resolver, on.settings.pace, _now())
 
 

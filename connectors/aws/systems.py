@@ -81,4 +81,4 @@ class Unbuilt:
     def _refuse(self, *_: object) -> NoReturn:
         raise self._reason
 
-    reserve = upsert = find = add_note = find_note = set_status = poll = _refuse
+    reserve = upsert = find = add_note = find_note = set_status = poll = resolve = _refuse

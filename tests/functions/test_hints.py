@@ -17,6 +17,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 import connectors
+from connectors.aws.config import ConfigStore
 from connectors.aws.cursors import TableCursors, begin_action
 from connectors.aws.gaps import Gaps
 from connectors.aws.health import TableHealth, register_action
@@ -29,7 +30,7 @@ from connectors.core.errors import MisconfiguredError, RejectedError, RemoteErro
 from connectors.core.health import TokenState, Use
 from connectors.core.hints import LONGEST
 from connectors.core.models import AnyEvent, Deletion, Hint, Mention
-from connectors.core.plan import SourceConfig
+from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.ports import Page
 from connectors.core.reception import message
 from tests.functions.test_answers import parts
@@ -393,3 +394,21 @@ def test_a_hint_that_leads_to_a_hint_does_not_go_round_for_ever(world: World) ->
     assert world.errands() == []
     (kept,) = [row for row in world.machine.shop.rows() if row["pk"] == f"UNSUPPORTED#{LYRE}"]
     assert kept["reason"] == "what a hint led to is a hint again"
+
+
+def test_a_system_of_record_may_hint_as_well(world: World, delays: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connectors.SYSTEMS, "lyre", connectors.POLLERS["lyre"])
+    desk = SystemConfig.of("stack/Desk", "lyre", "hailback/desk", {})
+    monkeypatch.setattr(ConfigStore, "system", lambda self, name, with_deleted=False: desk if name == desk.id else None)
+    world.take_in(message(desk.id, "lyre", {}, b'["7"]', NOW))
+    (errand,) = world.errands()
+    assert errand["resolve"] == desk.id
+    world.follow(errand)
+    assert "hailback/desk/credentials" in world.said("a hint is followed later")[0]["error"]
+    boto3.client("secretsmanager").create_secret(Name="hailback/desk/credentials", SecretString='{"access": "a"}')
+    poll_source._adapters.cache_clear()
+    (errand,) = world.errands()
+    world.at = errand["not_before"]
+    world.follow(errand)
+    assert Lyre.asked == ["7"]
+    assert [one["source"] for one in world.inbox()] == [desk.id]
