@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from connectors.core.ports import Receiver, RecordSystem, SourcePoller, SourceReplier
 
 SOURCES: dict[str, str] = {
+    "bluesky": "connectors.bluesky.connector:Bluesky",
     "discourse": "connectors.discourse.connector:Discourse",
     "facebook": "connectors.facebook.connector:Facebook",
+    "mastodon": "connectors.mastodon.connector:Mastodon",
     "x": "connectors.x.connector:X",
+    "youtube": "connectors.youtube.connector:YouTube",
 }
 """Places where people talk."""
 
@@ -25,16 +28,22 @@ SYSTEMS: dict[str, str] = {
 """CRMs and ticketing systems that receive cases."""
 
 REPLIERS: dict[str, str] = {
+    "bluesky": "connectors.bluesky.account:BlueskyAccount",
     "discourse": "connectors.discourse.replies:DiscourseReplier",
     "facebook": "connectors.facebook.account:FacebookAccount",
+    "mastodon": "connectors.mastodon.account:MastodonAccount",
     "x": "connectors.x.account:XAccount",
+    "youtube": "connectors.youtube.account:YouTubeAccount",
 }
 """Places that take an answer."""
 
 POLLERS: dict[str, str] = {
+    "bluesky": "connectors.bluesky.account:BlueskyAccount",
     "discourse": "connectors.discourse.polling:DiscoursePoller",
     "facebook": "connectors.facebook.account:FacebookAccount",
+    "mastodon": "connectors.mastodon.account:MastodonAccount",
     "x": "connectors.x.account:XAccount",
+    "youtube": "connectors.youtube.account:YouTubeAccount",
 }
 """Sources that are asked: alone, or beside their webhook to find what it missed."""
 

@@ -41,6 +41,10 @@ class Given:
     """One delivery that holds this many mentions or updates, where the vendor may put many into one."""
     quiet: object = field(default_factory=dict)
     """What the vendor answers, as JSON, to whoever asks while nothing is new."""
+    sought: object = field(default_factory=dict)
+    """What the vendor answers, as JSON, to whoever looks up the post that a sample says may be answered."""
+    key: Callable[[str], str] = str
+    """What an answer's key looks like where it is sent, for a vendor that wants keys of its own making."""
     reference: Reference | None = None
     """A record of this system's, where it is a system of record."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
@@ -15,10 +16,12 @@ from connectors.core.errors import RemoteError
 from connectors.core.models import Mention
 from connectors.core.ports import Reference, Replier, Tier
 from connectors.http import HttpClient
+from tests.contract.registered import Given, given
 from tests.contract.stub import Stub, stub
 from tests.contract.test_contract_remote import KEY, PATIENT, answerable, built
 
 OTHER = "hailback-zz2v7mnb4xk5ztc3apwd6rzz"
+NOTHING = Given(settings={})
 MENTION = Mention(connector="parley", native_id="m_1", conversation_id="m_1", reply_capability="allowed")
 
 
@@ -28,11 +31,11 @@ def vendor() -> Iterator[Stub]:
         yield running
 
 
-def key_fault(replier: Replier, mention: Mention, vendor: Stub) -> str | None:
+def key_fault(replier: Replier, mention: Mention, vendor: Stub, told: Given = NOTHING) -> str | None:
     """What is wrong with how the key is sent: once, again, and for another answer. None: nothing, or there is none."""
     if replier.tier is not Tier.KEY:
         return None
-    first, again, another = (_places(replier, mention, vendor, key) for key in (KEY, KEY, OTHER))
+    first, again, another = (_places(replier, mention, vendor, key, told) for key in (KEY, KEY, OTHER))
     if not first[KEY]:
         return "the key is in no request: the vendor cannot know an answer that comes twice"
     if again != first:
@@ -42,19 +45,19 @@ def key_fault(replier: Replier, mention: Mention, vendor: Stub) -> str | None:
     return None
 
 
-def _places(replier: Replier, mention: Mention, vendor: Stub, key: str) -> dict[str, frozenset[str]]:
+def _places(replier: Replier, mention: Mention, vendor: Stub, key: str, told: Given) -> dict[str, frozenset[str]]:
     """Where in what is written each of the keys stands."""
-    vendor.says(200)
+    vendor.says(200, json.dumps(told.sought).encode())
     with suppress(RemoteError):  # this vendor answers nothing that could be understood
         replier.reply(mention, "We are sorry.", key)
     writes = [one for one in vendor.asked if one.method not in {"GET", "HEAD"}]
     assert writes, "nothing was sent"
-    return {name: frozenset().union(*(one.places(name) for one in writes)) for name in (KEY, OTHER)}
+    return {name: frozenset().union(*(one.places(told.key(name)) for one in writes)) for name in (KEY, OTHER)}
 
 
 @pytest.mark.parametrize("name", connectors.REPLIERS)
 def test_an_answer_carries_its_key_where_the_vendor_takes_one(name: str, vendor: Stub) -> None:
-    assert key_fault(built(connectors.replier(name), name, vendor), answerable(name), vendor) is None
+    assert key_fault(built(connectors.replier(name), name, vendor), answerable(name), vendor, given(name)) is None
 
 
 class Keyed:
@@ -89,6 +92,12 @@ class Unkeyed(Keyed):
 @pytest.mark.parametrize("header", [None, "Idempotency-Key"])
 def test_a_key_that_is_sent_is_seen(header: str | None, vendor: Stub) -> None:
     assert key_fault(Keyed(PATIENT, vendor.url, lambda key: key, header), MENTION, vendor) is None
+
+
+def test_a_key_of_the_vendors_own_making_is_seen(vendor: Stub) -> None:
+    told = Given(settings={}, key=lambda key: key[::-1])
+    assert key_fault(Keyed(PATIENT, vendor.url, lambda key: key[::-1]), MENTION, vendor, told) is None
+    assert "in no request" in (key_fault(Keyed(PATIENT, vendor.url, lambda key: key), MENTION, vendor, told) or "")
 
 
 @pytest.mark.parametrize("header", [None, "Idempotency-Key"])

@@ -217,7 +217,8 @@ def test_an_answer_survives_whatever_is_answered(name: str, vendor: Stub) -> Non
         replier = built(connectors.replier(name), name, vendor)
         with pytest.raises(RemoteError) as caught:
             replier.reply(answerable(name), "We are sorry.", KEY)
-        assert not isinstance(caught.value, UnavailableError), "what was sent is not known not to have been"
+        sent = any(method != "GET" for method, _ in vendor.seen)  # the post may be looked up first, to no avail
+        assert not sent or not isinstance(caught.value, UnavailableError), "it is not known not to have been sent"
         if replier.findable:
             _settled(lambda replier=replier: replier.find_reply(answerable(name), KEY))  # type: ignore[misc]
 

@@ -1,0 +1,1 @@
+"""Bluesky: asked for notifications, searched, and answered. See README.md in this folder."""
