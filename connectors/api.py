@@ -99,10 +99,13 @@ class Api:
             raise error
         return answer
 
-    def health(self, path: str, query: Query | None = None) -> TokenHealth:
-        """How the credentials are, by a call that has no effect: for a `Checker`."""
+    def health(
+        self, path: str, query: Query | None = None, judge: Callable[[Any], str | None] = lambda _: None
+    ) -> TokenHealth:
+        """How the credentials are, by a call that has no effect: for a `Checker`. `judge` says of an answer what the
+        credentials are not good for, None where they are."""
         try:
-            self.get(path, query)
+            complaint = judge(self.get(path, query))
         except LimitedError as error:
             until = None if error.retry_after is None else int((time.time() + error.retry_after) * 1000)
             return TokenHealth(TokenState.LIMITED, f"{error}", until)
@@ -112,7 +115,7 @@ class Api:
             return TokenHealth(error.token or TokenState.SCOPE_MISSING, f"{error}")
         except RemoteError as error:
             return TokenHealth(TokenState.SCOPE_MISSING, f"{error}")
-        return TokenHealth(TokenState.OK)
+        return TokenHealth(TokenState.OK if complaint is None else TokenState.SCOPE_MISSING, complaint or "")
 
     def _below(self, path: str) -> str:
         if not path.startswith(("https://", "http://")):

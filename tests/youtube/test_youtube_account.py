@@ -1,0 +1,216 @@
+"""Our channel at a YouTube that keeps state: what a poll brings, what an answer becomes, what is gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from connectors.core.delivery import Delivery
+from connectors.core.errors import MisconfiguredError, RejectedError, UnavailableError, UnknownOutcomeError
+from connectors.core.health import TokenState
+from connectors.core.models import Mention
+from connectors.http import HttpClient
+from connectors.youtube.account import YouTubeAccount, YouTubeCredentials
+from connectors.youtube.connector import YouTube, YouTubeSource
+from tests.standin import Answer, Call, serving
+
+OURS, INES = "UCacmeHeatingSupport0001", "UCines000000000000000001"
+HTTP = HttpClient(allow_private=True)
+
+
+def refused(status: int, reason: str) -> Answer:
+    return status, {"error": {"code": status, "message": "…", "errors": [{"reason": reason, "domain": "youtube"}]}}, {}
+
+
+class Channel:
+    """As much of the API as is called. `lose`: the next write is done and its answer lost."""
+
+    def __init__(self) -> None:
+        self.comments: dict[str, dict[str, Any]] = {}
+        self.lose = False
+        self.refusal: Answer | None = None
+        self.page = 2
+        self.asked: list[Call] = []
+
+    def say(self, who: str, text: str, parent: str | None = None, ago: float = 60, edited: float | None = None) -> str:
+        name = f"{parent}.r{len(self.comments)}" if parent else f"Ug{len(self.comments)}AaABAg"
+        stamp = [
+            datetime.fromtimestamp(time.time() - one, UTC).isoformat().replace("+00:00", "Z")
+            for one in (ago, ago if edited is None else edited)
+        ]
+        snippet = {
+            "authorDisplayName": f"@{who[2:6]}",
+            "authorChannelId": {"value": who},
+            "videoId": "kEtTl3V1dE0",
+            "textOriginal": text,
+            "textDisplay": text,
+            "publishedAt": stamp[0],
+            "updatedAt": stamp[1],
+            **({"parentId": parent} if parent else {}),
+        }
+        self.comments[name] = {"kind": "youtube#comment", "id": name, "snippet": snippet}
+        return name
+
+    def answer(self, call: Call) -> Answer:
+        self.asked.append(call)
+        if call.path == "/token":
+            return 200, {"access_token": "fresh", "expires_in": 3599, "token_type": "Bearer"}, {}
+        if call.headers.get("authorization") != "Bearer invented":
+            return refused(401, "authError")
+        if self.refusal:
+            return self.refusal
+        if call.method == "POST":
+            return self._insert(call.json()["snippet"])
+        match call.path:
+            case "/channels":
+                return 200, {"kind": "youtube#channelListResponse", "items": [{"id": OURS}]}, {}
+            case "/commentThreads":
+                return self._page(call, [self._thread(one) for one in self._newest() if not self._parent(one)])
+        if "id" in call.query:
+            found = [self.comments[one] for one in call.query["id"].split(",") if one in self.comments]
+            return 200, {"kind": "youtube#commentListResponse", "items": found}, {}
+        below = [one for one in self._newest() if self._parent(one) == call.query["parentId"]]
+        return self._page(call, below, "youtube#commentListResponse")
+
+    def _insert(self, said: dict[str, str]) -> Answer:
+        name = self.say(OURS, said["textOriginal"], said["parentId"], ago=0)
+        if self.lose:
+            self.lose = False
+            return 200, None, {}
+        return 200, self.comments[name], {}
+
+    def _newest(self) -> list[dict[str, Any]]:
+        return sorted(self.comments.values(), key=lambda one: str(one["snippet"]["publishedAt"]), reverse=True)
+
+    @staticmethod
+    def _parent(one: dict[str, Any]) -> object:
+        return one["snippet"].get("parentId")
+
+    def _thread(self, top: dict[str, Any]) -> dict[str, Any]:
+        below = [one for one in self._newest() if self._parent(one) == top["id"]]
+        thread = {"videoId": "kEtTl3V1dE0", "topLevelComment": top, "canReply": True, "totalReplyCount": len(below)}
+        said = {"kind": "youtube#commentThread", "id": top["id"], "snippet": thread}
+        return {**said, "replies": {"comments": below[:5]}} if below else said
+
+    def _page(self, call: Call, found: list[Any], kind: str = "youtube#commentThreadListResponse") -> Answer:
+        start = int(call.query.get("pageToken", "0"))
+        page: dict[str, Any] = {"kind": kind, "items": found[start : start + self.page]}
+        if start + self.page < len(found):
+            page["nextPageToken"] = str(start + self.page)
+        return 200, page, {}
+
+
+@pytest.fixture
+def channel() -> Channel:
+    return Channel()
+
+
+@pytest.fixture
+def account(channel: Channel) -> Iterator[YouTubeAccount]:
+    with serving(channel.answer) as address:
+        settings = YouTubeSource(account=(OURS,), api_url=address, login_url=f"{address}/token")
+        credentials = YouTubeCredentials.model_validate(
+            {"client_id": "app", "client_secret": "s", "refresh_token": "r", "access_token": "invented"}
+        )
+        yield YouTubeAccount(settings, credentials, HTTP)
+
+
+def polled(account: YouTubeAccount, cursor: str | None) -> tuple[list[Mention], str]:
+    """All that one walk brings."""
+    found: list[Mention] = []
+    for _ in range(20):
+        page = account.poll(cursor)
+        cursor = page.cursor
+        found += [event for event in page.events if isinstance(event, Mention)]
+        if page.again > 1:
+            return found, cursor
+    raise AssertionError("the walk does not end")
+
+
+def test_every_comment_and_every_reply_is_brought_once_however_many(channel: Channel, account: YouTubeAccount) -> None:
+    channel.say(INES, "before our time", ago=90_000)
+    _, cursor = polled(account, None)
+    tops = [channel.say(INES, f"cold {number}", ago=50 - number) for number in range(7)]
+    replies = [channel.say(INES, f"again {number}", tops[0], ago=20 - number) for number in range(9)]
+    found, cursor = polled(account, cursor)
+    assert sorted(one.native_id for one in found) == sorted([*tops, *replies])
+    assert {one.conversation_id for one in found if one.kind == "reply"} == {tops[0]}
+    assert polled(account, cursor)[0] == []
+
+
+def test_an_answer_goes_into_the_thread_and_names_whom_it_answers(channel: Channel, account: YouTubeAccount) -> None:
+    top = channel.say(INES, "cold")
+    reply = channel.say("UCtom", "here too", top)
+    said = list(account.recheck([top, reply]).edited)
+    for mention, words in zip(sorted(said, key=lambda one: one.native_id), ("We come.", "@tom We come."), strict=True):
+        receipt = account.reply(mention, "We come.", "key")
+        posted = channel.comments[receipt.id]["snippet"]
+        assert (posted["parentId"], posted["textOriginal"]) == (top, words)
+        assert receipt.url == f"https://www.youtube.com/watch?v=kEtTl3V1dE0&lc={receipt.id}"
+    with pytest.raises(RejectedError, match="10,000"):
+        account.reply(said[0], "x" * 10_001, "key")
+
+
+def test_an_answer_whose_receipt_is_lost_is_not_sent_twice(channel: Channel, account: YouTubeAccount) -> None:
+    mention = next(iter(account.recheck([channel.say(INES, "cold")]).edited))
+    assert account.find_reply(mention, "key") is None
+    channel.lose = True
+    with pytest.raises(UnknownOutcomeError):
+        account.reply(mention, "We come.", "key")
+    with pytest.raises(UnknownOutcomeError, match="look"):
+        account.find_reply(mention, "key")
+
+
+def test_what_was_removed_is_gone_and_what_was_edited_is_read_anew(channel: Channel, account: YouTubeAccount) -> None:
+    kept, gone = channel.say(INES, "cold", ago=500, edited=100), "UgGoneAaABAg"
+    found = account.recheck([kept, gone])
+    assert [one.native_id for one in found.gone] == [gone]
+    assert [(one.native_id, one.version > 0) for one in found.edited] == [(kept, True)]
+
+
+def test_a_used_up_quota_waits_until_midnight_pacific(channel: Channel, account: YouTubeAccount) -> None:
+    cursor = account.poll(None).cursor
+    channel.refusal = refused(403, "quotaExceeded")
+    with pytest.raises(UnavailableError) as caught:
+        account.poll(cursor)
+    assert 0 < (caught.value.retry_after or 0) <= 86_400
+    assert account.check().state is TokenState.LIMITED
+    channel.refusal = refused(403, "insufficientPermissions")
+    with pytest.raises(MisconfiguredError):
+        account.poll(cursor)
+    channel.refusal = refused(403, "commentsDisabled")
+    with pytest.raises(RejectedError, match="off"):
+        account.reply(_mention(), "We come.", "key")
+
+
+def test_the_token_is_made_from_the_grant_and_tried_out(channel: Channel, account: YouTubeAccount) -> None:
+    assert account.check().state is TokenState.OK
+    now = int(time.time() * 1000)
+    document = account.refresh(now)
+    assert document["access_token"] == "fresh"
+    assert document["refresh_token"] == "r"
+    assert int(str(document["expires_at"])) > now
+    renewed = YouTubeCredentials.model_validate(document)
+    assert not renewed.due(now)
+    assert renewed.due(now + 3_500_000)
+    channel.comments.clear()
+
+
+def test_who_wrote_is_known_by_the_channel_and_not_by_the_name() -> None:
+    body = (
+        b'{"kind": "youtube#comment", "id": "Ug1", "snippet": {"authorDisplayName": "@acme", "textDisplay": "a &amp; b'
+        b'<br>c", "authorChannelId": {"value": "UCother"}, "publishedAt": "2019-11-26T15:51:44.000Z"}}'
+    )
+    (mention,) = YouTube.for_parse([OURS]).parse(Delivery({}, body))
+    assert isinstance(mention, Mention)
+    assert (mention.own, mention.text, mention.version) == (False, "a & b\nc", 0)
+    assert mention.author is not None
+    assert mention.author.native_id == "UCother"
+
+
+def _mention() -> Mention:
+    return Mention(connector="youtube", native_id="Ug1", conversation_id="Ug1", reply_capability="allowed")
