@@ -153,6 +153,7 @@ def test_what_is_gone_at_its_source_goes_here_by_way_of_the_inbox(world: World) 
     found = world.sweep()
     assert found["swept"][ACME] == {"source": ACME, "posts": 4, "gone": 1, "days_left": 0, "error": None}
     (delivery,) = world.machine.messages("inbox")
+    assert delivery["fetched"], "what we looked up ourselves is not what a webhook missed, nor a sign of life"
     assert ingest_event.handler(sqs_event(json.dumps(delivery)), Context()) == {"batchItemFailures": []}
     assert [world.machine.shop.words(f"parrot:{number}") for number in (1, 2, 3)] == ["words 1", None, "words 3"]
     assert TableSpending(world.table).spent(ACME, month_of(world.at)) == {"post_read": 4}
