@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -16,7 +17,7 @@ from connectors.core.delivery import Delivery
 from connectors.core.door import read_json
 from connectors.core.errors import PayloadError
 from connectors.core.html import plain_text
-from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
+from connectors.core.models import AnyEvent, Author, Deletion, Mention, Unsupported
 from connectors.core.reading import dig, listed
 
 CONNECTOR = "mastodon"
@@ -27,6 +28,7 @@ _POSTS = {"update", "status.update", "status.created", "status.updated"}
 _READABLE = {None, "public", "unlisted", "private", "local"}
 """`private` is for followers and for those whom it mentions, so for us; `local` (Pleroma) is for one server."""
 _LISTS = ("ancestors", "statuses", "descendants")
+_OF_A_POST = ("account", "content", "uri")
 _COUNTS = ("replies_count", "reblogs_count", "favourites_count", "quotes_count")
 
 
@@ -91,7 +93,7 @@ class Mastodon:
     def _mention(self, native_id: str, told: _Told, known: Mapping[str | None, Any]) -> Mention:
         post, quote = told.about, dig(told.about, "quote")
         author = reading.person(dig(post, "account"), "id", "acct", "display_name", "followers_count")
-        own, parent = reading.is_own(self._accounts, author), reading.ident(dig(post, "in_reply_to_id"))
+        own, parent = self._is_own(author, dig(post, "account", "url")), reading.ident(dig(post, "in_reply_to_id"))
         quoted = _name(dig(quote, "quoted_status")) or reading.ident(dig(quote, "quoted_status_id")) or _name(quote)
         created, edited = reading.moment(dig(post, "created_at")), reading.moment(dig(post, "edited_at"))
         markup = reading.text(dig(post, "content"))
@@ -116,6 +118,16 @@ class Mastodon:
             keep_raw=quoted is None,
         )
 
+    def _is_own(self, author: Author | None, url: object) -> bool:
+        """A server leaves its own name out of its accounts'; the settings may have it."""
+        if author is None or author.handle is None or "@" in author.handle:
+            return reading.is_own(self._accounts, author)
+        full = f"{author.handle}@{urlsplit(reading.web(url) or '').hostname}"
+        return any(
+            reading.is_own(self._accounts, Author(native_id=author.native_id, handle=one))
+            for one in (author.handle, full)
+        )
+
 
 def _unpacked(said: Any) -> Iterator[_Told]:
     """Each thing in it. What is no answer and no event has no name."""
@@ -137,7 +149,7 @@ def _unpacked(said: Any) -> Iterator[_Told]:
     elif name:
         yield _Told(name, dig(said, "status"), dig(said, "created_at"), name in _ADDRESSED)
     else:
-        yield _Told("status", said, post=True) if dig(said, "account") or dig(said, "content") else _Told("")
+        yield _Told("status", said, post=True) if any(dig(said, one) for one in _OF_A_POST) else _Told("")
 
 
 def _inner(payload: Any) -> Any:
