@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -145,11 +146,11 @@ class MastodonAccount:
     def _post(self, name: str) -> Any | None:
         """The post of this name as our server has it; None where it does not."""
         here = name.rsplit("/", 1)[-1]
-        if name.startswith(f"{self._settings.api_url}/") and here.isdecimal() and here.isascii():
-            try:
-                return self._api.get(f"/api/v1/statuses/{here}")
-            except MissingError:
-                return None
+        if here.isdecimal() and here.isascii() and name.startswith(f"{self._settings.api_url}/"):
+            with suppress(MissingError):
+                post = self._api.get(f"/api/v1/statuses/{here}")
+                if dig(post, "uri") == name:
+                    return post
         asked = {"q": name, "type": "statuses", "resolve": "true"}
         found = dig(self._api.get("/api/v2/search", asked), "statuses")
         if not isinstance(found, list):
@@ -157,7 +158,7 @@ class MastodonAccount:
         return next((post for post in found if dig(post, "uri") == name), None)
 
     def _vanished(self, name: str) -> bool:
-        if not name.startswith("https://"):
+        if not name.startswith(("https://", f"{self._settings.api_url}/")):
             return False
         try:
             asked = self._http.request("GET", name, headers={"Accept": "application/activity+json"}, handled={404, 410})
