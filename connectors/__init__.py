@@ -16,6 +16,7 @@ SOURCES: dict[str, str] = {
     "discourse": "connectors.discourse.connector:Discourse",
     "facebook": "connectors.facebook.connector:Facebook",
     "mastodon": "connectors.mastodon.connector:Mastodon",
+    "reddit": "connectors.reddit.connector:Reddit",
     "x": "connectors.x.connector:X",
     "youtube": "connectors.youtube.connector:YouTube",
 }
@@ -32,6 +33,7 @@ REPLIERS: dict[str, str] = {
     "discourse": "connectors.discourse.replies:DiscourseReplier",
     "facebook": "connectors.facebook.account:FacebookAccount",
     "mastodon": "connectors.mastodon.account:MastodonAccount",
+    "reddit": "connectors.reddit.account:RedditAccount",
     "x": "connectors.x.account:XAccount",
     "youtube": "connectors.youtube.account:YouTubeAccount",
 }
@@ -42,6 +44,7 @@ POLLERS: dict[str, str] = {
     "discourse": "connectors.discourse.polling:DiscoursePoller",
     "facebook": "connectors.facebook.account:FacebookAccount",
     "mastodon": "connectors.mastodon.account:MastodonAccount",
+    "reddit": "connectors.reddit.account:RedditAccount",
     "x": "connectors.x.account:XAccount",
     "youtube": "connectors.youtube.account:YouTubeAccount",
 }
