@@ -23,7 +23,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from connectors.core import token
+from connectors.core import door, token
 from connectors.tool import aws, deploy, neighbours, roundup, state
 from connectors.tool.aws import LocalAws
 from connectors.tool.cut import Cut, Manner
@@ -297,7 +297,8 @@ class _Start:
         for template in (_ROUTES, _EXTRAS):
             wanted = wanted_secrets(template, "roundup")
             for name in wanted.sources:
-                _ensure_secret(client, name, secrets.token_urlsafe(32))
+                if rules := door.load(wanted.connectors[name]):
+                    _ensure_secret(client, name, door.fresh_secret(rules))
             for name in wanted.systems:
                 login = {"username": roundup.USERNAME, "password": password or secrets.token_urlsafe(24)}
                 password = json.loads(_ensure_secret(client, name, json.dumps(login)))["password"]

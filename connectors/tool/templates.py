@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from connectors.core import token
 
 @dataclass(frozen=True, slots=True)
 class WantedSecrets:
-    """Full names of the secrets that a template's resources need before it is deployed."""
+    """Full names of the secrets that a template's resources need before it is deployed; `connectors` says what kind of
+    source each is for."""
 
     sources: tuple[str, ...]
     systems: tuple[str, ...]
+    connectors: Mapping[str, str] = field(default_factory=dict)
 
 
 def declared_parameters(template: Path) -> frozenset[str]:
@@ -33,13 +35,16 @@ def wanted_secrets(template: Path, systems: str | None = None) -> WantedSecrets:
     defaults = {name: (one or {}).get("Default") for name, one in (document.get("Parameters") or {}).items()}
     found: dict[str, list[str]] = {"Custom::Source": [], "Custom::System": []}
     whole = {"Custom::Source": token.verification_secret, "Custom::System": token.credentials_secret}
+    kinds: dict[str, str] = {}
     for resource in document["Resources"].values():
         kind = resource.get("Type")
         if kind == "Custom::System" and systems not in {None, (resource.get("Properties") or {}).get("Connector")}:
             continue
         if kind in found and (name := _value((resource.get("Properties") or {}).get("Secret"), defaults)):
             found[kind].append(whole[kind](name))
-    return WantedSecrets(tuple(dict.fromkeys(found["Custom::Source"])), tuple(dict.fromkeys(found["Custom::System"])))
+            kinds[whole[kind](name)] = str((resource.get("Properties") or {}).get("Connector"))
+    sources, desks = (tuple(dict.fromkeys(found[kind])) for kind in ("Custom::Source", "Custom::System"))
+    return WantedSecrets(sources, desks, kinds)
 
 
 def _value(given: object, defaults: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,27 @@
+"""What a connector promises by where it is registered, and by what its `parse` gives, it can do."""
+
+from __future__ import annotations
+
+import pytest
+
+import connectors
+from connectors.core.models import Hint
+from tests.contract.registered import RECEIVERS, reader, told_by
+
+
+@pytest.mark.parametrize("bus", connectors.EVENT_BUSES)
+def test_whoever_is_told_by_an_event_bus_knows_which_events_are_its_own(bus: str) -> None:
+    """Without that the event would end in a dead-letter queue."""
+    name = connectors.EVENT_BUSES[bus]
+    if name not in RECEIVERS:
+        pytest.skip(f"{name} is not here yet")
+    assert callable(getattr(reader(name), "concerns", None))
+
+
+@pytest.mark.parametrize("name", RECEIVERS)
+def test_whoever_is_only_hinted_at_something_can_fetch_it(name: str) -> None:
+    hints = [event for _, events in told_by(name) for event in events if isinstance(event, Hint)]
+    if not hints:
+        return  # says everything itself
+    assert name in connectors.POLLERS
+    assert callable(getattr(connectors.poller(name), "resolve", None))
