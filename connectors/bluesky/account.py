@@ -26,6 +26,7 @@ from connectors.core.models import AnyEvent, Author, Deletion, Mention
 from connectors.core.ports import Page, Rechecked, Reference, Tier
 from connectors.core.reading import dig
 from connectors.http import HttpClient, Response
+from connectors.oauth import Renewable
 
 _AGAIN, _OVERLAP = 60.0, 3600.0
 """Seconds. Lists are ordered by the time that an author's app claims, at the latest by that of indexing."""
@@ -38,14 +39,12 @@ _FACET = "app.bsky.richtext.facet"
 _LINK = re.compile(r"https?://[^\s<>\"]*[^\s<>\".,;:!?)\]]")
 
 
-class BlueskyCredentials(reading.Credentials):
+class BlueskyCredentials(Renewable):
     """The secret `<Secret>/credentials`: `{"identifier": …, "app_password": …}`. Hailback adds the rest."""
 
     identifier: str = Field(min_length=1, max_length=253)
     app_password: SecretStr = Field(min_length=1)
-    access_token: SecretStr = SecretStr("")
     did: str | None = None
-    expires_at: int = 0
 
 
 class BlueskyAccount:
@@ -61,7 +60,7 @@ class BlueskyAccount:
     recheck_batch: ClassVar[int] = _MANY
 
     def __init__(self, settings: BlueskySource, credentials: BlueskyCredentials, http: HttpClient) -> None:
-        token = {"Authorization": f"Bearer {credentials.access_token.get_secret_value()}"}
+        token = credentials.bearer() if credentials.access_token else {}
         limit = Reset("ratelimit-reset", "unix", "ratelimit-remaining")
         self._api = Api(http, f"{settings.api_url}/xrpc", token, _dialect, limit, renewable=True)
         self._reads, self._settings, self._credentials = Bluesky(settings), settings, credentials
@@ -120,11 +119,11 @@ class BlueskyAccount:
         return self._api.health("com.atproto.server.getSession")
 
     def refresh_due(self, now: int) -> bool:
-        """See `Refresher`: a session that is new, or nearly over."""
-        return now >= self._credentials.expires_at
+        """See `Refresher`."""
+        return self._credentials.due(now)
 
     def refresh(self, now: int) -> Mapping[str, object]:
-        """A new session by the app password, which no earlier session ends."""
+        """A new session by the app password, which works as often as it likes to."""
         secret = self._credentials.app_password.get_secret_value()
         asked = {"identifier": self._credentials.identifier, "password": secret}
         try:
@@ -134,8 +133,7 @@ class BlueskyAccount:
         token, did = reading.text(dig(session, "accessJwt")), reading.ident(dig(session, "did"))
         if token is None or did is None:
             raise UnavailableError("the server began a session without saying which")
-        kept = {"identifier": self._credentials.identifier, "app_password": secret}
-        return {**kept, "access_token": token, "did": did, "expires_at": now + _LIFE}
+        return self._credentials.document({"access_token": token, "did": did, "expires_at": now + _LIFE})
 
     def _list(self, path: str, name: str, query: dict[str, Any]) -> Listing:
         def listing(after: str | None) -> tuple[Sequence[AnyEvent], str | None]:

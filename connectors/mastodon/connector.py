@@ -28,7 +28,7 @@ _POSTS = {"update", "status.update", "status.created", "status.updated"}
 _READABLE = {None, "public", "unlisted", "private", "local"}
 """`private` is for followers and for those whom it mentions, so for us; `local` (Pleroma) is for one server."""
 _LISTS = ("ancestors", "statuses", "descendants")
-_OF_A_POST = ("account", "content", "uri")
+_OF_A_POST = {"content", "visibility", "in_reply_to_id"}
 _COUNTS = ("replies_count", "reblogs_count", "favourites_count", "quotes_count")
 
 
@@ -149,7 +149,7 @@ def _unpacked(said: Any) -> Iterator[_Told]:
     elif name:
         yield _Told(name, dig(said, "status"), dig(said, "created_at"), name in _ADDRESSED)
     else:
-        yield _Told("status", said, post=True) if any(dig(said, one) for one in _OF_A_POST) else _Told("")
+        yield _Told("status", said, post=True) if isinstance(said, dict) and _OF_A_POST & said.keys() else _Told("")
 
 
 def _inner(payload: Any) -> Any:
