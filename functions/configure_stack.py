@@ -72,10 +72,17 @@ def _carry_out(request: ResourceRequest, where: str) -> Outcome:
 
 
 def _broken(request: ResourceRequest, error: Exception, where: str) -> Outcome:
+    """What went wrong here. A deletion that was not carried out has failed as well, or what it should have taken away
+    would stay in force and nobody would know; with the table gone there is nothing left of it."""
     what = type(error).__name__
+    deleting = request.action == "Delete"
     if isinstance(error, ClientError):
-        what = f"{error.operation_name} answered {error.response['Error'].get('Code', 'an error')}"
-    sentence = f"{request.logical_id}: Hailback itself failed ({what}). Deploy again; details are in {where}."
+        code = error.response["Error"].get("Code", "an error")
+        if deleting and code == "ResourceNotFoundException":
+            return Outcome(request.physical_id or request.resource)
+        what = f"{error.operation_name} answered {code}"
+    remedy = "Delete the stack again" if deleting else "Deploy again"
+    sentence = f"{request.logical_id}: Hailback itself failed ({what}). {remedy}; details are in {where}."
     return Outcome(request.physical_id or request.resource, (sentence,))
 
 

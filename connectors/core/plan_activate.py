@@ -36,11 +36,13 @@ Deployed = tuple[Pointer, PlanPart]
 
 @dataclass(slots=True)
 class _Systems:
-    """What the parts name: as compiled, the pointers that must not move meanwhile, and what does not exist."""
+    """What the parts name: as compiled, the pointers that must not move meanwhile, and what does not exist. `gone` is
+    what was deleted since this part was in force: it runs as it did, and as it would have gone on to."""
 
     configs: dict[str, SystemConfig]
     holds: dict[str, Pointer]
     unknown: list[Finding]
+    gone: list[Finding]
 
 
 def change_plan(request: ResourceRequest, ticket: int, machine: Machine) -> Outcome:
@@ -56,10 +58,11 @@ def change_plan(request: ResourceRequest, ticket: int, machine: Machine) -> Outc
     part, warnings, faults = _read(request, before, machine)
     if part is None:
         return refuse(request, machine, *faults, *_unknown_systems(request, store))
-    systems = _systems(part, [other for _, other in others], store)
+    ran = goes_back(request, before) and store.knows(part)
+    systems = _systems(part, [other for _, other in others], store, ran)
     checks = look_at_topics(part.routes, machine.lookups)
-    checks.findings += _unknown_sources(part, store)
-    if not systems.unknown and goes_back(request, before) and store.knows(part):
+    checks.findings += [*_unknown_sources(part, store), *systems.gone]
+    if ran and not systems.unknown:
         checks = checks.lenient()
     findings = [*check_part(part), *_second_base(request, part, others), *systems.unknown, *checks.findings]
     if len(systems.holds) > MOST_SYSTEMS:
@@ -75,7 +78,8 @@ def change_plan(request: ResourceRequest, ticket: int, machine: Machine) -> Outc
     said = [*warnings, *checks.warnings, *_remarks(part, plan)]
     outcome = accepted(request, said, {"Version": plan.version if plan else "none"})
     change = _change(request, outcome, merged, now, plan, machine)
-    store.commit(replace(change, holds=tuple(systems.holds.values()), said=_text_of(request)))
+    order = request.resource, ticket
+    store.commit(replace(change, holds=tuple(systems.holds.values()), said=_text_of(request), order=order))
     return outcome
 
 
@@ -92,7 +96,7 @@ def delete_plan(request: ResourceRequest, ticket: int, machine: Machine) -> Outc
     plan = merge([part for _, part in rest], _as_compiled([part for _, part in rest], store).configs)
     gone = replace(pointer, ticket=ticket, revision=pointer.revision + 1, deleted_at=moment(machine.now()))
     change = _change(request, outcome, merged, rest, plan, machine)
-    store.commit(replace(change, moves=(gone, *change.moves)))
+    store.commit(replace(change, moves=(gone, *change.moves), order=(request.resource, ticket)))
     return outcome
 
 
@@ -237,7 +241,10 @@ def _fetched(
             "Upload it, and name the version that S3 gives it.",
         ),
         Sight.DELETED: (f"{where} was deleted in that version.", "Upload it, and name the version that S3 gives it."),
-        Sight.DENIED: (f"reading {where} was denied.", "Check DefinitionsBucket and the bucket's own policy."),
+        Sight.DENIED: (  # also S3's answer for what does not exist, to those who may not list the bucket
+            f"reading {where} was denied, or it is not there in that version.",
+            "Check the key and the version, the bucket's own policy, and that its key in KMS may be used, if it has one.",
+        ),
         Sight.UNREACHABLE: (f"{where} could not be read: S3 could not be reached.", "Deploy again."),
     }
     finding = Finding("Definition", *reasons[sight])
@@ -274,21 +281,25 @@ def _remarks(part: PlanPart, plan: Plan | None) -> list[Finding]:
     return found
 
 
-def _systems(part: PlanPart, others: Sequence[PlanPart], store: Store) -> _Systems:
-    """Of the part that is deployed now, systems have to be in force; what other parts name stays as it is compiled."""
+def _systems(part: PlanPart, others: Sequence[PlanPart], store: Store, ran: bool) -> _Systems:
+    """Of the part that is deployed now, systems have to be in force, unless this very part `ran` before; what other
+    parts name stays as it is compiled."""
     found = _as_compiled(others, store)
     for number, route in enumerate(part.routes):
         for index, name in enumerate(route.systems):
             pointer = found.holds.get(name) or store.pointer(name)
-            if finding := _not_a_system(name, f"Routes[{number}].Case[{index}]", pointer):
+            finding = _not_a_system(name, f"Routes[{number}].Case[{index}]", pointer)
+            if finding and not (ran and pointer is not None and pointer.kind == "system"):
                 found.unknown.append(finding)
-            elif pointer is not None and name not in found.configs:
+                continue
+            found.gone += [finding] if finding else []
+            if pointer is not None and name not in found.configs:
                 found.configs[name], found.holds[name] = _stored(name, pointer, store), pointer
     return found
 
 
 def _as_compiled(parts: Sequence[PlanPart], store: Store) -> _Systems:
-    found = _Systems({}, {}, [])
+    found = _Systems({}, {}, [], [])
     for name in dict.fromkeys(name for part in parts for name in part.systems):
         pointer = store.pointer(name)
         if pointer is None:
