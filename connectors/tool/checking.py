@@ -21,6 +21,7 @@ from connectors.tool.cfn_attributes import wrong_attributes
 from connectors.tool.cfn_paths import locate, under
 from connectors.tool.cfn_text import Fields, Items, Leaf, Node, Place, Text
 from connectors.tool.cfn_values import OURS, Around, Path, Resource, Unknown, Values
+from connectors.tool.never_told import never_told
 
 MOST_INLINE, MOST_IN_S3 = 51_200, 1_000_000
 """Bytes of a template, sent along or in S3.
@@ -211,6 +212,10 @@ class _Once:
                 self.unknown.append(Spot(place.line, place.column, one.name, _shown(path), sentence))
             self._one(one, compiled)
         self._across(found)
+        named = {name: one.connector for name, one in compiled.sources.items()}
+        for plan in (one for one in found if one.name == compiled.plan):
+            untold = never_told(compiled.routes, named, everywhere=compiled.options.everywhere)
+            self.warnings += [warned for one in untold if (warned := self._spot(plan, one)) is not None]
         return compiled
 
     def _one(self, one: Resource, compiled: Compiled) -> None:

@@ -213,4 +213,13 @@ def _say(router: Router, heard: Heard, *, as_json: bool) -> None:
         which = f"{found['position']} of {found['of']}"
         typer.echo(f"{heard.mention.id}: route {found['route']} ({which}): {becomes}".encode())
     for one in found["passed"]:
-        typer.echo(f"  not {one['route']}: {one['field']} should be {one['expected']}, is {one['found']}".encode())
+        typer.echo(f"  not {one['route']}: {_missed(one)}".encode())
+        for other in one["others"]:
+            typer.echo(f"      nor: {_missed(other)}".encode())
+        if one["more"]:
+            typer.echo(f"      nor {one['more']} more".encode())
+
+
+def _missed(one: dict[str, Any]) -> str:
+    always = f", as always ({one['never_told']})" if one["never_told"] else ""
+    return f"{one['field']} should be {one['expected']}, is {one['found']}{always}"
