@@ -2,7 +2,8 @@
 
 A change is atomic: documents are immutable and written first, then the pointers and the request's outcome move in one
 conditional transaction. Whoever loses a race reads again. A request that was answered before gets the same answer; one
-that was overtaken by a newer request for the same resource changes nothing. Nothing that a plan says can make a deletion fail.
+that was overtaken by a newer request for the same resource changes nothing. Nothing that a plan says can make a
+deletion fail.
 """
 
 from __future__ import annotations

@@ -127,8 +127,8 @@ class Refusal:
 class Change:
     """What one request writes, all or nothing. `moves` are the new pointers, `holds` those that may not have moved;
     `poll` is how often the configured place is asked from now on, in seconds. `said` stands for the text of a part that
-    names a definition: part → what `Store.part_said` is asked by. `order` is the resource and its request's ticket: none
-    of it is written if a newer request for that resource has come in meanwhile."""
+    names a definition: part → what `Store.part_said` is asked by. `order` is the resource and its request's ticket:
+    none of it is written if a newer request for that resource has come in meanwhile."""
 
     request_id: str
     outcome: Outcome
