@@ -243,7 +243,7 @@ def _fetched(
         Sight.DELETED: (f"{where} was deleted in that version.", "Upload it, and name the version that S3 gives it."),
         Sight.DENIED: (  # also S3's answer for what does not exist, to those who may not list the bucket
             f"reading {where} was denied, or it is not there in that version.",
-            "Check the key and the version, the bucket's own policy, and that a key of KMS, if it has one, may be used.",
+            "Check the address, the policy of the bucket and, where it is encrypted by KMS, that of the key.",
         ),
         Sight.UNREACHABLE: (f"{where} could not be read: S3 could not be reached.", "Deploy again."),
     }
