@@ -14,7 +14,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from connectors.core.pattern import Branch, Key, Miss, Pattern, View
-from connectors.core.pattern_lookup import Pieces, Prefixes, Ranges
+from connectors.core.pattern_lookup import Prefixes, Ranges
 from connectors.core.pattern_operators import (
     Absent,
     Check,
@@ -32,6 +32,7 @@ from connectors.core.pattern_operators import (
     fold,
     key,
 )
+from connectors.core.pattern_pieces import Pieces
 
 FEW = 12
 """Up to this many candidates are tried one by one."""
