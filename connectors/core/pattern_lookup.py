@@ -6,7 +6,7 @@ Each is filled once, settles itself at its first question and answers with the t
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 S = TypeVar("S")
@@ -26,16 +26,20 @@ class Prefixes(Generic[T]):
         self._sorted: list[str] | None = None
         self._longer: list[int] = []
 
-    def find(self, value: str) -> Iterator[T]:
+    def find(self, value: str) -> Sequence[T]:
         texts = self._sorted
         if texts is None:
             texts = self._settle()
         at = bisect_right(texts, value) - 1
         while at >= 0 and not value.startswith(texts[at]):
             at = self._longer[at]
+        if at < 0:
+            return ()
+        found = []
         while at >= 0:
-            yield self.things[texts[at]]
+            found.append(self.things[texts[at]])
             at = self._longer[at]
+        return found
 
     def _settle(self) -> list[str]:
         texts = sorted(self.things)

@@ -168,6 +168,8 @@ class _Parser:
             sentence = f"multiplies out to {count} alternatives, over the limit of {MOST_BRANCHES}."
             self._note(where, sentence, "Split the route in two.")
             return branches
+        if branches == [[]]:
+            return more
         twice = {one.path for keys in branches for one in keys} & {one.path for keys in more for one in keys}
         for path in sorted(twice):
             self._note(

@@ -35,9 +35,14 @@ class Pieces(Generic[T]):
 
     FEW = 6
     """Up to this many are looked for one by one, which is as fast."""
+    SHORT = 3
+    """Up to so many bytes a text is found again and again in a longer one, and soon; so these, where they are not too
+    many, are looked for one by one as well."""
+    FEW_SHORT = 40
 
     def __init__(self) -> None:
         self.things: dict[str, T] = {}
+        self._short: list[tuple[str, T]] = []
         self._row: list[T] = []
         self._machine: ahocorasick_rs.BytesAhoCorasick | None = None
         self._grams: Grams[T] | None = None
@@ -51,15 +56,21 @@ class Pieces(Generic[T]):
                 self._grams = self._grams or Grams(self.things)
                 return self._grams.find(value)
             self._settle()
+        found = [thing for piece, thing in self._short if piece in value]
         hits = self._machine.find_matches_as_indexes(encode(value), overlapping=True)  # type: ignore[union-attr]
-        if not hits:
-            return ()
-        row = self._row
-        return [row[at] for at in {at for at, _, _ in hits}]
+        if hits:
+            row = self._row
+            found += [row[at] for at in {at for at, _, _ in hits}]
+        return found
 
     def _settle(self) -> None:
-        texts = [encode(piece) for piece in self.things]
+        coded = [(encode(piece), piece, thing) for piece, thing in self.things.items()]
+        short = [(piece, thing) for raw, piece, thing in coded if len(raw) <= self.SHORT]
+        if len(short) <= self.FEW_SHORT and len(short) < len(coded):
+            self._short = short
+            coded = [one for one in coded if len(one[0]) > self.SHORT]
+        texts = [raw for raw, _, _ in coded]
+        self._row = [thing for _, _, thing in coded]
         kinds = ahocorasick_rs.Implementation
         kind = kinds.DFA if sum(map(len, texts)) <= _QUICKEST else kinds.ContiguousNFA
-        self._row = list(self.things.values())
         self._machine = ahocorasick_rs.BytesAhoCorasick(texts, implementation=kind)
