@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -78,6 +79,19 @@ def look_at_verification(secret: str, lookups: Lookups) -> list[Finding]:
         return []
     sentence = f"secret '{name}' is not there, so the system's webhooks are refused."
     return [Finding("Secret", sentence, "Make the webhook with the attribute WebhookUrl, then keep its secret there.")]
+
+
+def outside_regions(topics: Mapping[str, str], granted: Sequence[str]) -> list[Finding]:
+    """Topics, by where they stand, of regions that the machine was not granted; none where `granted` is not known."""
+    found = []
+    for path, arn in topics.items():
+        region = topic_region(arn)
+        if region and granted and region not in granted:
+            known = f"{', '.join(granted)}"
+            sentence = f"topic is in region {region}, outside of what Hailback was granted, which is {known}."
+            remedy = f"Deploy Hailback with TopicRegions={','.join((*granted, region))}, or name a topic of {known}."
+            found.append(Finding(path, sentence, remedy))
+    return found
 
 
 def look_at_topics(routes: tuple[Route, ...], lookups: Lookups) -> Checks:
