@@ -98,6 +98,10 @@ def _refused_host(host: str) -> str | None:
     return None
 
 
+def _topic_regions() -> tuple[str, ...]:
+    return tuple(region for region in os.environ.get("TOPIC_REGIONS", "").split(",") if region)
+
+
 @cache
 def _machine() -> Machine:
     quick = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
@@ -124,7 +128,7 @@ def _machine() -> Machine:
             polls=lambda name: hasattr(connectors.system(name), "poll"),
             pushes=lambda name: door.load(name) is not None,
         ),
-        grants=Grants(os.environ["SECRETS_PREFIX"], os.environ["TOPICS_PREFIX"], _refused_host),
+        grants=Grants(os.environ["SECRETS_PREFIX"], os.environ["TOPICS_PREFIX"], _refused_host, _topic_regions()),
         public_url=os.environ["PUBLIC_URL"].rstrip("/"),
         salt=os.environ["WEBHOOK_SALT"],
         definitions=os.environ.get("DEFINITIONS_BUCKET", ""),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from connectors.core.plan import Plan, SystemConfig, version_of
 from connectors.core.plan_grammar import check_plan
-from connectors.core.plan_lookups import look_at_topics
+from connectors.core.plan_lookups import look_at_topics, outside_regions, topics_in
 from connectors.core.plan_machine import Machine, accepted, content, goes_back, overtaken, refuse, revision
 from connectors.core.plan_merge import MOST_SYSTEMS, PlanPart, base_of, check_part, merge, sources_in
 from connectors.core.plan_options import Options, read_definition, read_options
@@ -26,6 +26,7 @@ from connectors.core.plan_ports import (
     Sight,
     Store,
 )
+from connectors.core.plan_reach import overshadowed
 from connectors.core.plan_settings import Finding
 
 KEPT = 10
@@ -57,10 +58,11 @@ def change_plan(request: ResourceRequest, ticket: int, machine: Machine) -> Outc
     others = [(pointer, part) for pointer, part in others if part.id != request.resource]
     part, warnings, faults = _read(request, before, machine)
     if part is None:
-        return refuse(request, machine, *faults, *_unknown_systems(request, store))
+        outside = outside_regions(topics_in(request.properties.get("Routes")), machine.grants.topic_regions)
+        return refuse(request, machine, *faults, *outside, *_unknown_systems(request, store))
     ran = goes_back(request, before) and store.knows(part)
     systems = _systems(part, [other for _, other in others], store, ran)
-    checks = look_at_topics(part.routes, machine.lookups)
+    checks = look_at_topics(part.routes, machine.lookups, machine.grants.topic_regions)
     checks.findings += [*_unknown_sources(part, store), *systems.gone]
     if ran and not systems.unknown:
         checks = checks.lenient()
@@ -275,6 +277,8 @@ def _remarks(part: PlanPart, plan: Plan | None) -> list[Finding]:
     if plan is None:
         sentence = "no base plan is in force, so all mentions are taken in and wait."
         found.append(Finding("Priority", sentence, "Deploy a Custom::Plan without a Priority."))
+    elif len({route.plan for route in plan.routes}) > 1:
+        found += overshadowed(plan, None if part.base else part.id)
     if not part.effects:
         sentence = "are off: what these routes take is planned, and nothing goes out."
         found.append(Finding("Effects", sentence, "Write Effects: on when the shadow run is over."))

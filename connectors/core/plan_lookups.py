@@ -94,12 +94,27 @@ def outside_regions(topics: Mapping[str, str], granted: Sequence[str]) -> list[F
     return found
 
 
-def look_at_topics(routes: tuple[Route, ...], lookups: Lookups) -> Checks:
-    """Whether the topics are there, and heard."""
+def topics_in(routes: object) -> dict[str, str]:
+    """The topics of routes as they are written, whatever else is wrong with them, by where they stand."""
+    found = {}
+    for number, route in enumerate(routes if isinstance(routes, list) else []):
+        topics = route.get("Notify") if isinstance(route, Mapping) else None
+        for index, arn in enumerate(topics if isinstance(topics, list) else []):
+            if isinstance(arn, str):
+                found[f"Routes[{number}].Notify[{index}]"] = arn
+    return found
+
+
+def look_at_topics(routes: tuple[Route, ...], lookups: Lookups, regions: Sequence[str] = ()) -> Checks:
+    """Whether the topics are there, and heard. `regions` are those that the machine was granted: in others it may not
+    even look."""
     checks = Checks([], [])
     for number, route in enumerate(routes):
         for index, arn in enumerate(route.topics):
             path = f"Routes[{number}].Notify[{index}]"
+            if outside := outside_regions({path: arn}, regions):
+                checks.findings += outside
+                continue
             sight, confirmed = lookups.topic(arn)
             region = topic_region(arn)
             match sight:
@@ -107,7 +122,9 @@ def look_at_topics(routes: tuple[Route, ...], lookups: Lookups) -> Checks:
                     sentence = f"topic {arn} does not exist in {region}."
                     checks.findings.append(Finding(path, sentence, "Create it, then deploy again."))
                 case Sight.DENIED:
-                    remedy = "Check that TopicsPrefix, TopicRegions and the topic's own policy allow it."
+                    remedy = (
+                        "Check its account, and that TopicsPrefix, TopicRegions and the topic's own policy allow it."
+                    )
                     checks.findings.append(Finding(path, f"looking at topic {arn} was denied.", remedy))
                 case Sight.UNREACHABLE:
                     sentence = f"topic {arn} was not checked: SNS in {region} could not be reached."

@@ -43,11 +43,13 @@ class Grants:
     """What the machine was granted when it was deployed; resources outside are findings that name the parameter.
 
     `refused_host` says why a system may not be at this host, or None where it may, as far as can be told unasked.
+    `topic_regions`: the regions of topics; none where that is not known here.
     """
 
     secrets_prefix: str
     topics_prefix: str
     refused_host: Callable[[str], str | None] = lambda _: None
+    topic_regions: tuple[str, ...] = ()
 
 
 def closest(word: str, words: Collection[str]) -> str | None:
