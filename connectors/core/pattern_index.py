@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from math import inf
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ class Index:
     def misses(self, event: Mapping[str, object], before: int | None = None) -> Iterator[tuple[int, Miss]]:
         """Each pattern at a position below `before` that does not match, and why, one by one as they are asked for."""
         view = View(event)
-        for at, one in enumerate(self._patterns[:before]):
+        for at, one in enumerate(islice(self._patterns, before)):
             miss = one.explain_view(view) if one is not None else None
             if miss is not None:
                 yield at, miss

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from connectors.core.facts import CLOSED, FIELDS, MOST_COUNTED, NOT_BUILT, FieldType, field_type
+from connectors.core.facts import CLOSED, ELSEWHERE, FIELDS, MOST_COUNTED, NOT_BUILT, FieldType, field_type
 from connectors.core.pattern import Key, Pattern
 from connectors.core.pattern_coerce import FieldType as Written
 from connectors.core.pattern_coerce import coerce
@@ -100,6 +100,8 @@ def _meant(field: str) -> tuple[str, str]:
         return f"is no value: it has the fields {', '.join(part.rpartition('.')[2] for part in parts)}.", (
             f"Write {parts[0]}, as {field}: {{{parts[0].rpartition('.')[2]}: […]}}."
         )
+    if elsewhere := ELSEWHERE.get(field.rpartition(".")[2].lower()):
+        return "is not a field of a mention.", elsewhere
     short_names = {known.rpartition(".")[2]: known for known in reversed(FIELDS)}
     near = closest(field, [*FIELDS, *NOT_BUILT]) or short_names.get(
         closest(field.rpartition(".")[2], list(short_names)) or ""

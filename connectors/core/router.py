@@ -67,7 +67,8 @@ class Router:
     def route(self, case: Case) -> Route | None:
         """The route that a case has, of its own plan."""
         plan = self._plans.plan(case.plan_version or "")
-        return plan.named(case.route) if plan is not None else None
+        place = self._routing(plan).place(case.route) if plan is not None else None
+        return plan.routes[place] if plan is not None and place is not None else None
 
     def decide(self, case: Case, waiting: Sequence[CaseEvent], now: int) -> Decided | None:
         """How far the case is to be brought in one transaction: to the first event that raises it. None without a
