@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from connectors.core.facts import ELSEWHERE, FIELDS, NOT_BUILT
 from connectors.core.plan_when import check_when
@@ -68,8 +70,24 @@ def test_no_field_is_refused_under_another_name() -> None:
     assert not {name.rpartition(".")[2] for name in (*FIELDS, *NOT_BUILT)} & set(ELSEWHERE)
 
 
-@pytest.mark.parametrize("page", ["patterns.md", "plan.md"])
-def test_every_field_is_documented_and_every_refused_one(page: str) -> None:
-    text = (DOCS / page).read_text(encoding="utf-8")
+def test_every_field_is_documented_and_every_refused_one() -> None:
+    text = (DOCS / "patterns.md").read_text(encoding="utf-8")
     missing = [name for name in (*FIELDS, "metrics.<name>", *NOT_BUILT) if f"`{name}`" not in text]
     assert missing == []
+
+
+def examples() -> list[str]:
+    """Every `When` of the page, and every example of its table of fields."""
+    text = (DOCS / "patterns.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(When:.*?)```", text, re.DOTALL)
+    rows = re.findall(r"^\| `[a-z_.<>]+` \| [^|]+ \| `([a-z_]+: [^`]+)`", text, re.MULTILINE)
+    assert len(blocks) >= 3
+    assert len(rows) >= len(FIELDS) - 1
+    return [*blocks, *(f"When: {{{row}}}" for row in rows)]
+
+
+@pytest.mark.parametrize("written", examples())
+def test_an_example_of_the_page_is_accepted(written: str) -> None:
+    """As a template delivers it: `!Ref` is an id, and what is no JSON text holds texts only."""
+    read = yaml.safe_load(re.sub(r"!Ref (\w+)", r"stack/\1", written))["When"]
+    assert said(read) == []
