@@ -16,15 +16,12 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-import connectors
-from connectors.addresses import RefusedError, check
+from connectors import catalogues
 from connectors.aws.cloudformation import answer, read_request, send
 from connectors.aws.config import ConfigStore
 from connectors.aws.config_checks import AwsLookups
-from connectors.aws.pollers import needs_credentials
-from connectors.core import door
 from connectors.core.plan_configure import Machine, configure
-from connectors.core.plan_grammar import Catalogue, Grants
+from connectors.core.plan_grammar import Grants
 from connectors.core.plan_ports import Outcome, ResourceRequest
 
 logger = Logger(service="configure_stack")
@@ -87,15 +84,7 @@ def _broken(request: ResourceRequest, error: Exception, where: str) -> Outcome:
 
 
 def _refused_host(host: str) -> str | None:
-    """Only what is plain from the text: names are resolved when they are called."""
-    address = "127.0.0.1" if host == "localhost" else host
-    try:
-        check(host, address, os.environ.get("ALLOW_PRIVATE_SYSTEMS", "false").lower() == "true")
-    except RefusedError as refused:
-        return str(refused)
-    except ValueError:
-        return None
-    return None
+    return catalogues.refused_host(host, os.environ.get("ALLOW_PRIVATE_SYSTEMS", "false").lower() == "true")
 
 
 def _topic_regions() -> tuple[str, ...]:
@@ -115,19 +104,8 @@ def _machine() -> Machine:
         lookups=AwsLookups(
             boto3.client("secretsmanager", config=quick), sns, s3=cache(lambda: boto3.client("s3", config=quick))
         ),
-        sources=Catalogue(
-            tuple(connectors.SOURCES),
-            lambda name: connectors.source(name).settings_model,
-            polls=lambda name: name in connectors.POLLERS,
-            pushes=lambda name: door.load(name) is not None,
-            asks_as_somebody=lambda name: needs_credentials(connectors.poller(name)),
-        ),
-        systems=Catalogue(
-            tuple(connectors.SYSTEMS),
-            lambda name: connectors.system(name).settings_model,
-            polls=lambda name: hasattr(connectors.system(name), "poll"),
-            pushes=lambda name: door.load(name) is not None,
-        ),
+        sources=catalogues.sources(),
+        systems=catalogues.systems(),
         grants=Grants(os.environ["SECRETS_PREFIX"], os.environ["TOPICS_PREFIX"], _refused_host, _topic_regions()),
         public_url=os.environ["PUBLIC_URL"].rstrip("/"),
         salt=os.environ["WEBHOOK_SALT"],

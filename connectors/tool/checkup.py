@@ -23,6 +23,7 @@ from connectors.tool.deployment import Deployment
 from connectors.tool.pauses import HELD, held_places, is_held, on_purpose, shadow_runs
 from connectors.tool.plain import counted, many, row_name
 from connectors.tool.spending import gaps, money_matters, spending
+from connectors.tool.stranded import stranded, told
 from connectors.tool.vitals import vital_signs, vitals
 
 Document = dict[str, Any]
@@ -67,7 +68,8 @@ class Checkup:
             "leases": self._kept("LEASE", systems, sources),
             "vitals": vitals(self._deployment, self._config, self._now),
             "spending": spending(self._deployment, self._now),
-            "failed_over": self._failed_over(),
+            "failed_over": self._failed_over(changed := self._changed()),
+            "stranded": stranded(changed, self._config),
             "held": held_places(self._config, self._listened(sources), systems, waits),
             "shadows": shadow_runs(self._config.shadows(), waits, self._now),
             "also_due": {name: len(items) for name, items in sorted(by_type.items())},
@@ -75,6 +77,7 @@ class Checkup:
         }
         found["wrong"] = [
             *wrong(found),
+            *told(found["stranded"]),
             *vital_signs(found["vitals"]),
             *money_matters(found["spending"]),
             *gaps(found["cursors"], self._now),
@@ -214,10 +217,13 @@ class Checkup:
         """Sources of all stacks, also of those that this look was not told of."""
         return [*(one["id"] for one in sources), *registered(self._deployment.table)]
 
-    def _failed_over(self) -> list[Document]:
+    def _changed(self) -> list[Case]:
+        """Of the cases that are not solved, those that changed last."""
+        return [case for state in _STATES for case in self._deployment.cases.newest(self._most, state)]
+
+    def _failed_over(self, changed: Sequence[Case]) -> list[Document]:
         """Among the cases that changed last, those that another system than the first of their route holds."""
         found = []
-        changed = [case for state in _STATES for case in self._deployment.cases.newest(self._most, state)]
         for case in changed:
             if not case.systems:
                 continue

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connectors.tool.check import GrantedOption, ParametersOption, around, pairs
+from connectors.tool.definition import Bodies, DefinitionOption, bodies
 from connectors.tool.target import RoutesOption, StackOption, StateOption, sentences, stop, target
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON lines, with what each route could ask.")] = False,
     parameters: ParametersOption = None,
     granted: GrantedOption = None,
+    definition: DefinitionOption = None,
     name: Annotated[str | None, typer.Option("--stack-name", help="What the file is deployed as.")] = None,
     folder: StateOption = None,
     stack: StackOption = None,
@@ -50,7 +52,8 @@ def explain(
     with sentences():
         asked = _Asked(given, connector, source)
         deployment = target(folder, stack, routes) if asked.template is None or asked.ids else None
-        compiled = _compiled(asked.template, deployment, pairs(parameters or []), name, pairs(granted or []))
+        texts = bodies(definition, deployment)
+        compiled = _compiled(asked.template, deployment, pairs(parameters or []), name, pairs(granted or []), texts)
         router = _router(compiled, deployment)
         for heard in asked.mentions(compiled, deployment):
             _say(router, heard, as_json=as_json)
@@ -168,17 +171,18 @@ def _compiled(
     given: dict[str, str],
     name: str | None,
     granted: dict[str, str],
+    texts: Bodies,
 ) -> Compiled | None:
     from connectors.tool.plan_file import compiled
 
     if template is None:
         return None
     if deployment is None:
-        return compiled(template, around(given, name), granted)
+        return compiled(template, around(given, name), granted, texts)
     from connectors.tool.deployed import around_deployed, machine_parameters
 
     setting = around_deployed(deployment, name or deployment.routes[0], given)
-    return compiled(template, setting, {**machine_parameters(deployment), **granted})
+    return compiled(template, setting, {**machine_parameters(deployment), **granted}, texts)
 
 
 def _router(compiled: Compiled | None, deployment: Deployment | None) -> Router:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connectors.tool.check import GrantedOption, MoreArgument, ParametersOption, around, pairs
+from connectors.tool.definition import DefinitionOption, bodies
 from connectors.tool.target import RoutesOption, StackOption, StateOption, sentences, stop, target
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def rehearse(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     parameters: ParametersOption = None,
     granted: GrantedOption = None,
+    definition: DefinitionOption = None,
     name: Annotated[str | None, typer.Option("--stack-name", help="What the file is deployed as.")] = None,
     source: Annotated[str | None, typer.Option("--source", help="Where the mentions of a file came in.")] = None,
     folder: StateOption = None,
@@ -60,8 +62,9 @@ def rehearse(
         setting, allowed = _setting(deployment, given, name, pairs(granted or []))
         from connectors.tool.plan_file import compiled
 
-        after = compiled(file, setting, allowed)
-        before = compiled(against, setting, allowed) if against else None
+        texts = bodies(definition, deployment)
+        after = compiled(file, setting, allowed, texts)
+        before = compiled(against, setting, allowed, texts) if against else None
         found = _rehearse(after, before, deployment, posts, alone=alone)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2).encode())
