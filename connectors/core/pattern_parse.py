@@ -86,6 +86,8 @@ def read(text: str, root: str = "When") -> Mapping[str, object]:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         _refuse(root, f"is not JSON: {error.msg} ({where}).", "Correct it there, or write a mapping instead.")
+    except ValueError:  # Python reads no whole numbers of thousands of digits
+        _refuse(root, "holds a number of thousands of digits.", "Write a number that somebody could have.")
     except RecursionError:
         _refuse(root, "is nested too deeply.", f"Nest at most {DEEPEST} deep.")
     if twice:

@@ -15,7 +15,7 @@ from connectors.core import pattern_pieces
 from connectors.core.pattern import Branch, Pattern, View
 from connectors.core.pattern_covers import covers
 from connectors.core.pattern_index import Index
-from connectors.core.pattern_operators import IgnoreCase, PrefixIgnoreCase, SuffixIgnoreCase, fold
+from connectors.core.pattern_operators import IgnoreCase, Leaf, PrefixIgnoreCase, SuffixIgnoreCase, Wildcard, fold
 from connectors.core.pattern_parse import parse
 from tests.bench.routing import event as mention
 from tests.bench.routing import usual
@@ -251,3 +251,21 @@ def test_few_of_many_routes_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Branch, "matches", counting)
     assert [index.first(event) for event in events] == expected
     assert tried / len(events) < 20
+
+
+def test_of_many_wildcards_only_those_are_tried_whose_words_a_text_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice, tried = random.Random(9), 0
+    routes = [parse({"text": [{"wildcard": f"*return-{at:04}*"}]}) for at in range(2_000)]
+    index = Index([*routes, None])
+    events = [mention(dice, 2_000) for _ in range(20)]
+    events = [{**one, "text": f"{one['text']} return-{at * 150:04}!"} for at, one in enumerate(events)]
+    plain = Wildcard.fits
+
+    def counting(check: Wildcard, value: Leaf) -> bool:
+        nonlocal tried
+        tried += 1
+        return plain(check, value)
+
+    monkeypatch.setattr(Wildcard, "fits", counting)
+    assert [index.first(event) for event in events] == [min(at * 150, 2_000) for at in range(20)]
+    assert tried <= 3 * len(events)
