@@ -112,6 +112,8 @@ class _Search:
             yield WrongName(
                 place, steps, "Fn::ImportValue names no export.", "Write the name of another stack's export."
             )
+        if name == "Fn::Split" and several and isinstance(several[0], Leaf) and not several[0].text:
+            yield WrongName(place, steps, "Fn::Split has nothing to split at.", "Write what stands between the parts.")
         yield from self._named(name, operand, several, steps, local)
         if name == "Fn::Sub" and len(several) == 2 and isinstance(several[1], Fields):
             yield from self._node(several[1], steps, local)

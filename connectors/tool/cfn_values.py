@@ -234,7 +234,7 @@ class Values:
         match name, given:
             case "Fn::Join", [by, list() as parts]:
                 return _joined(str(by), parts)
-            case "Fn::Split", [by, whole]:
+            case "Fn::Split", [by, whole] if str(by):
                 return [whole] if isinstance(whole, Unknown) else str(whole).split(str(by))
             case "Fn::Select", [str() as index, list() as values] if index.isdecimal() and int(index) < len(values):
                 return values[int(index)]
