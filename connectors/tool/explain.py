@@ -11,6 +11,7 @@ import typer
 
 from connectors.tool.check import GrantedOption, ParametersOption, around, pairs
 from connectors.tool.definition import Bodies, DefinitionOption, bodies
+from connectors.tool.reading import looking
 from connectors.tool.target import RoutesOption, StackOption, StateOption, sentences, stop, target
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def explain(
     """
     with sentences():
         asked = _Asked(given, connector, source)
-        deployment = target(folder, stack, routes) if asked.template is None or asked.ids else None
+        deployment = looking(target(folder, stack, routes)) if asked.template is None or asked.ids else None
         texts = bodies(definition, deployment)
         compiled = _compiled(asked.template, deployment, pairs(parameters or []), name, pairs(granted or []), texts)
         router = _router(compiled, deployment)
