@@ -6,12 +6,15 @@ import itertools
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from connectors.core.case import Case, Happening
+from connectors.aws.cases import effect_key
+from connectors.core.case import Case, EffectState, Happening
+from connectors.core.errors import ConflictError
 from connectors.core.reconcile import record_key
 from connectors.tool.delivering import Deliverer
 from connectors.tool.deploy import describe
@@ -22,9 +25,11 @@ from connectors.tool.venvs import CHECKOUT
 from tests.e2e.wait import until
 
 PATIENCE = 60
-READERS = ("IngestEvent", "DispatchCase", "SyncRecord", "NotifyPeople", "SendReply", "WakeDue")
-"""Functions that keep the plan's pointer for some seconds."""
+DECIDES = "DispatchCase"
+ACTS = ("SyncRecord", "NotifyPeople")
+"""Functions that keep for some seconds which plan, or which hold, is in force."""
 AUTHORITY = "forum.acme.com"
+SIGNED_WITH = "hailback/forum/verification"
 TWEET = CHECKOUT / "events" / "x" / "tweet_create_events__toaster.json"
 _NUMBERS = itertools.count(830_000)
 
@@ -40,6 +45,7 @@ class Administrator:
         self.given = {one["ParameterKey"]: one["ParameterValue"] for one in found}
         self.listener = describe(self.cloudformation, EXTRAS).outputs["ListenerArn"]
         self._heard: list[Notification] = []
+        self._deployed: tuple[str, dict[str, str]] | None = None
 
     def everything(self) -> dict[str, str]:
         """Values for all that the templates of the cookbook ask for."""
@@ -54,25 +60,28 @@ class Administrator:
         }
 
     def deploy(self, template: str | Path, stack: str = ROUTES, **parameters: str) -> None:
-        """A template, as that stack; every function sees it when this returns. Raises DeploymentError."""
+        """A template, as that stack; mentions are routed by it when this returns. Raises DeploymentError."""
         text = template if isinstance(template, str) else template.read_text(encoding="utf-8")
         known = {**self.everything(), **parameters}
         summary = self.cloudformation.get_template_summary(TemplateBody=text)
         declared = {one["ParameterKey"] for one in summary["Parameters"]}
-        try:
-            apply(self.cloudformation, stack, text, {key: known[key] for key in known if key in declared})
-        finally:
-            self.forget()
+        apply(self.cloudformation, stack, text, {key: known[key] for key in known if key in declared})
+        self.forget()
+        if stack == ROUTES:
+            self._deployed = text, known
 
     def restore(self) -> None:
-        """The routes as they were."""
-        self.deploy(self.routes, **self.given)
+        """The routes as they were. A deployment that failed has left them."""
+        if self._deployed is not None:
+            self.deploy(self.routes, **self.given)
+            self._deployed = None
 
     def delete(self, stack: str) -> str:
         """Delete a stack; how that ended."""
         if not (arn := self.arn(stack)):
             return "DELETE_COMPLETE"
         self.cloudformation.delete_stack(StackName=stack)
+        self._deployed = ("", {}) if stack == ROUTES else self._deployed
         until(lambda: not self.status(arn).endswith("IN_PROGRESS"), PATIENCE, f"the deletion of {stack}")
         self.forget()
         return self.status(arn)
@@ -92,7 +101,7 @@ class Administrator:
 
     def forget(self, *functions: str) -> None:
         """New workers, so that nobody has to wait until what they know is too old."""
-        for name in functions or READERS:
+        for name in functions or (DECIDES,):
             for pid in self.machine.aws.workers(self.machine.functions[name]):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -115,13 +124,19 @@ class Administrator:
 
     # ---- What people say, and where it went ------------------------------------------------------------------------
 
-    def say(self, words: str, *, source: str = "Forum", user: int = 0, topic: int = 0, title: str = "") -> str:
-        """Somebody posts in the forum, by its webhook; the mention's name."""
+    def say(self, words: str, *, url: str = "", user: int = 0, topic: int = 0) -> str:
+        """Somebody posts in the forum, by its webhook, or by that at `url`; the mention's name."""
         number = next(_NUMBERS)
-        there = self.machine.source(source)
-        sample = _post(number, words, user or number, topic or number, title or f"Thread {topic or number}")
-        assert Deliverer("discourse", there.url, self.machine.secret(source)).deliver(sample).status == 200
+        assert self.deliver(number, words, url or self.machine.source("Forum").url, user, topic) == 200
         return f"discourse:{AUTHORITY}:{number}"
+
+    def deliver(self, number: int, words: str, url: str, user: int = 0, topic: int = 0) -> int:
+        """A post of the forum, to this address; the status of the answer."""
+        sample = _post(number, words, user or number, topic or number)
+        return Deliverer("discourse", url, self.machine.secret_text(SIGNED_WITH)).deliver(sample).status
+
+    def outputs(self, stack: str) -> Mapping[str, str]:
+        return describe(self.cloudformation, stack).outputs
 
     def tweet(self, words: str, source: str) -> str:
         """Somebody writes to us on X; the mention's name."""
@@ -141,7 +156,8 @@ class Administrator:
         def routed() -> bool:
             known = self.machine.cases.mention(mention)[0]
             case = self.machine.cases.case(str(known["case"])) if known and known.get("case") else None
-            return bool(case and case.routed and not found.append(case))
+            found.extend([case] if case and case.routed else [])
+            return bool(found)
 
         until(routed, PATIENCE, f"the case of {mention}")
         return found[-1]
@@ -176,6 +192,20 @@ class Administrator:
         desk = self.machine.zendesk.state()["tickets"]
         return there + [str(one["id"]) for one in desk if one["external_id"] == key]
 
+    def hasten(self, case: str) -> None:
+        """Have what waits looked at now, and not within the minute."""
+        now = int(time.time() * 1000)
+        for line in self.machine.cases.effects(case):
+            if line.state is EffectState.PARKED and line.due_at:
+                with suppress(ConflictError):  # it is looked at already
+                    self.machine.table.update(
+                        *effect_key(case, line.id),
+                        "SET due_at = :now, retry_at = :now",
+                        {":now": now, ":then": line.due_at, ":parked": line.state.value},
+                        "due_at = :then AND #state = :parked",
+                        {"#state": "state"},
+                    )
+
     def happened(self, case: str, kind: Happening) -> list[Mapping[str, Any]]:
         return [event.detail for event in self.machine.cases.timeline(case) if event.kind is kind]
 
@@ -190,7 +220,7 @@ def other_routes(machine: RunningStack) -> Iterator[Administrator]:
         administrator.restore()
 
 
-def _post(number: int, words: str, user: int, topic: int, title: str) -> Sample:
+def _post(number: int, words: str, user: int, topic: int) -> Sample:
     body = {
         "post": {
             "id": number,
@@ -204,7 +234,7 @@ def _post(number: int, words: str, user: int, topic: int, title: str) -> Sample:
             "reply_to_post_number": None,
             "topic_id": topic,
             "topic_slug": f"thread-{topic}",
-            "topic_title": title,
+            "topic_title": f"Thread {topic}",
             "topic_archetype": "regular",
             "version": 1,
         },
