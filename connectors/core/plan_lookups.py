@@ -122,9 +122,7 @@ def look_at_topics(routes: tuple[Route, ...], lookups: Lookups, regions: Sequenc
                     sentence = f"topic {arn} does not exist in {region}."
                     checks.findings.append(Finding(path, sentence, "Create it, then deploy again."))
                 case Sight.DENIED:
-                    remedy = (
-                        "Check its account, and that TopicsPrefix, TopicRegions and the topic's own policy allow it."
-                    )
+                    remedy = "Check that TopicsPrefix, TopicRegions and the topic's policy allow it, and its account."
                     checks.findings.append(Finding(path, f"looking at topic {arn} was denied.", remedy))
                 case Sight.UNREACHABLE:
                     sentence = f"topic {arn} was not checked: SNS in {region} could not be reached."

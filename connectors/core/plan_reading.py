@@ -81,6 +81,8 @@ def unfamiliar(
         near = (meant or {}).get(key.lower()) or closest(
             key, [*fields, *not_built, *(name for name in envelope if name == "Revision")]
         )
+        # Closer than that: what only ends in Token is more likely a secret.
+        near = next(iter(get_close_matches(key, envelope, 1, 0.9)), near)
         if near and near in not_built:
             findings.append(Finding(where, f"is not a field; {near} would be, but is not built yet.", not_built[near]))
         elif near:

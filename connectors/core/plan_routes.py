@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import get_args
 
 from connectors.core.durations import seconds
+from connectors.core.facts import FIELDS
 from connectors.core.pattern import Pattern
 from connectors.core.plan import PRIORITIES, Priority, Route, canonical
 from connectors.core.plan_options import OPTIONS
@@ -73,6 +74,8 @@ _CALLED = {
     **dict.fromkeys(("policy", "policies", "replypolicy"), "Reply"),
 }
 """What people who know another tool write."""
+_ASKED = frozenset(path.partition(".")[0] for path in (*FIELDS, "metrics.", "$or"))
+"""What stands in a `When`."""
 _OF_CASES = ("Case", "Notify", "FailOverAfter", "Priority", "Coalesce")
 """What means nothing for a route that only counts."""
 _EXAMPLE = "Write one route with Name, Case and Notify."
@@ -176,8 +179,12 @@ class _Checked:
             self._note("", "is not a route.", "Write Name, Case and Notify under it.")
             return
         self.given: Mapping[str, object] = given
-        self.findings += unfamiliar(given, ROUTE_FIELDS, ROUTE_NOT_BUILT, f"{path}.", envelope=(), meant=_CALLED)
-        self.unasked = "When" not in given and misspelt(self.findings, path, "When")
+        beside = [key for key in given if key in _ASKED]
+        for key in beside:
+            self._note(key, "is not a field of a route.", "Write it below When, further in.")
+        rest = {key: value for key, value in given.items() if key not in beside}
+        self.findings += unfamiliar(rest, ROUTE_FIELDS, ROUTE_NOT_BUILT, f"{path}.", envelope=(), meant=_CALLED)
+        self.unasked = "When" not in given and (bool(beside) or misspelt(self.findings, path, "When"))
         name = self._name()
         opens = self._opens()
         when = self._when(connectors)
@@ -289,6 +296,8 @@ class _Checked:
 
 
 def _by_name(written: str, what: str) -> str:
+    if "${" in written:
+        return "Write !Sub before it: nothing fills it in otherwise."
     quoted = written.lstrip().startswith(("!Ref", "Ref "))
     return "Take the quotes off !Ref: in them it is a text." if quoted else f"Write !Ref and the {what}'s name."
 

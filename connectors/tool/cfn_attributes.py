@@ -25,6 +25,8 @@ def wrong_attribute(text: Text, name: str, attribute: str) -> tuple[str, str] | 
         return f"{connector} tells nothing by webhook, so {name} has no WebhookUrl.", "Remove it."
     if attribute in known:
         return None
+    if not attribute:
+        return f"asks for no attribute of {name}.", f"Write !Ref {name}, or one of: {', '.join(known)}."
     near = closest(attribute, known)
     remedy = f"Did you mean {near}?" if near else f"Use one of: {', '.join(known)}."
     return f"{name} has no attribute {attribute[:80]}.", remedy

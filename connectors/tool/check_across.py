@@ -113,7 +113,7 @@ def _topics(plan: Resource, index: int, route: object, around: Around, regions: 
             else:
                 said = f"waits for the parameter TopicRegions of Hailback's own stack, which must include {region}."
                 yield Said("unknown", plan, path, said)
-        if home and account != home[1] and account.isdecimal():
+        if home and account != home[1] and account.isdecimal() and len(account) == 12:
             sentence = (
                 f"topic is in account {account}; Hailback is in {home[1]} and tells topics of its own account only."
             )

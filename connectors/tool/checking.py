@@ -106,7 +106,7 @@ def examine(text: Text, around: Around, granted: Mapping[str, str]) -> Report:
     skipped = frozenset(one.steps[1] for one in odd)
     seen: set[tuple[object, ...]] = set()
     for when, setting in _settings(text, around):
-        found = _Once(text, setting, granted, skipped)
+        found = _Once(text, setting, granted, skipped, bool(slips or odd or names))
         compiled = found.run()
         if not when:
             report.compiled = compiled
@@ -213,8 +213,14 @@ class _Once:
     """One look, under one setting of the parameters."""
 
     def __init__(
-        self, text: Text, around: Around, granted: Mapping[str, str], skipped: frozenset[str] = frozenset()
+        self,
+        text: Text,
+        around: Around,
+        granted: Mapping[str, str],
+        skipped: frozenset[str] = frozenset(),
+        quiet: bool = False,
     ) -> None:
+        self._quiet = quiet
         self._around, self._grants, self._skipped = around, grants(granted), skipped
         self._definitions = granted.get("DefinitionsBucket", "")
         self._regions = granted.get("TopicRegions", "")
@@ -239,8 +245,7 @@ class _Once:
             self._one(one, compiled)
         for said in across(found, self._values, self._regions):
             self._said(said)
-        plans = {one.name for one in found if one.kind == "Custom::Plan"}
-        if not self._skipped and not any(spot.resource in plans for spot in self.findings):
+        if not self._quiet and not self.findings:
             for said in unnamed(found, self._around.stack):
                 self._said(said)
         named = {name: one.connector for name, one in compiled.sources.items()}
