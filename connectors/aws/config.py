@@ -242,12 +242,13 @@ class ConfigStore:
         return config
 
     def _cached(self, key: str, read: Callable[[], Pointer | None]) -> Pointer | None:
-        """What is not there is not kept: a source just deployed is seen at once."""
+        """What is not there, or was deleted, is not kept: a source just deployed, or deployed anew, is heard at once.
+        What is said to one that is believed to be deleted would be dropped."""
         now = self._clock()
         at, pointer = self._pointers.get(key, (0.0, None))
         if pointer is None or now - at >= self._ttl:
             pointer = read()
-            if pointer is None:
+            if pointer is None or not pointer.live:
                 self._pointers.pop(key, None)
             else:
                 self._pointers[key] = (now, pointer)

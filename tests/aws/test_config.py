@@ -13,7 +13,7 @@ from connectors.aws.config import ConfigStore
 from connectors.core.plan import Plan, Route, SystemConfig
 from connectors.core.plan_ports import Change, Outcome, Pointer
 from tests.core.plan_table import deploy, do, open_store, rows, table, tracker_url
-from tests.core.plan_world import TOPIC, TRACKER, ask
+from tests.core.plan_world import FORUM, TOPIC, TRACKER, ask
 from tests.faults import FaultyClient, failure
 
 TRACKER_2 = {**TRACKER, "BaseUrl": "https://second.example"}
@@ -102,6 +102,17 @@ def test_readers_see_the_first_plan_at_once(client: Any, store: ConfigStore) -> 
     assert reader.source("routes/Forum") is None
     deploy(store)
     assert reader.active_plan() is not None
+    assert reader.source("routes/Forum") is not None
+
+
+def test_readers_hear_a_source_that_is_deployed_anew_at_once(client: Any, store: ConfigStore) -> None:
+    """Else what is said in the first seconds is dropped, as if the source were still deleted."""
+    deploy(store)
+    reader = open_store(client, ttl=15.0)
+    assert do(store, ask("Delete", "Source", "Forum", FORUM)).ok
+    assert reader.source("routes/Forum") is None
+    assert reader.source("routes/Forum", with_deleted=True) is not None
+    assert do(store, ask("Create", "Source", "Forum", FORUM)).ok
     assert reader.source("routes/Forum") is not None
 
 
