@@ -94,7 +94,6 @@ def test_the_template_itself_is_right() -> None:
         (WHEN, "intent: [churn_risk]", f"{FIRST}.intent", "is not a field of a route. Write it below When"),
         (NOTIFY, "Notify: ['arn:aws:sns:${AWS::Region}:1:a']", f"{FIRST}.Notify[0]", "Write !Sub before it"),
         (CASE, "Case: !Ref Tracker, !Ref Desk", f"{FIRST}.Case", "is neither a parameter nor a resource of this file."),
-        ("Custom::Source", "Custom::System", "Forum.Connector", "'discourse' is not a connector of this kind."),
         ("ServiceToken: !Ref C", "ServiceTokn: !Ref C", "Forum.ServiceTokn", "Did you mean ServiceToken?"),
         ("Priority: urgent", "Chain: [!Ref Care]", f"{FIRST}.Chain", "Escalate would be, but is not built yet."),
         ("Case: [!Ref T", "Lead: [!Ref T", f"{FIRST}.Lead", "is not built yet. Write Case"),
