@@ -32,16 +32,20 @@ def explain(
         ),
     ],
     connector: Annotated[
-        str | None, typer.Option("--connector", help="Whose delivery it is; told from events/CONNECTOR/ otherwise.")
+        str | None, typer.Option("--connector", help="Which vendor's delivery it is; the name of its folder otherwise.")
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="Where it came in; the source that fits otherwise.")
+        str | None, typer.Option("--source", help="By which source it came in; the one that fits otherwise.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON lines, with what each route could ask.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON lines, with all fields that a route can ask for.")
+    ] = False,
     parameters: ParametersOption = None,
     granted: GrantedOption = None,
     definition: DefinitionOption = None,
-    name: Annotated[str | None, typer.Option("--stack-name", help="What the file is deployed as.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--stack-name", help="The name of the stack that the file is deployed as.")
+    ] = None,
     folder: StateOption = None,
     stack: StackOption = None,
     routes: RoutesOption = None,

@@ -30,7 +30,8 @@ def rehearse(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The changed template.")],
     more: MoreArgument = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="The posts of so long, such as 7d or 12h; 7d.")
+        str | None,
+        typer.Option("--since", metavar="TIME", help="How far back the posts go, such as 12h; 7d by default."),
     ] = None,
     mentions: Annotated[
         Path | None,
@@ -47,8 +48,10 @@ def rehearse(
     parameters: ParametersOption = None,
     granted: GrantedOption = None,
     definition: DefinitionOption = None,
-    name: Annotated[str | None, typer.Option("--stack-name", help="What the file is deployed as.")] = None,
-    source: Annotated[str | None, typer.Option("--source", help="Where the mentions of a file came in.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--stack-name", help="The name of the stack that the file is deployed as.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="By which source the posts of a file came in.")] = None,
     folder: StateOption = None,
     stack: StackOption = None,
     routes: RoutesOption = None,
