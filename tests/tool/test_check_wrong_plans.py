@@ -110,6 +110,12 @@ def test_the_template_itself_is_right() -> None:
         ("Account: '900001'", "Account: [1, 2]", "Desk.Account", "is not one text. Write one text, in quotes"),
         ("Account: '900001'", "Account: {a: b}", "Desk.Account", "is a mapping. Write one text"),
         ("Account: '900001'", "Account: 0123", "Desk.Account", "is 83 to YAML, which reads 0123 as octal. Quote it"),
+        (
+            "Secret: hailback/tracker",
+            "Secret: hailback/tracker\n      StatusSolved: [done, chatting]",
+            "Tracker.StatusSolved",
+            "'chatting' is in StatusOpen too, as written or by default. Name it in one of the two.",
+        ),
         # addresses
         ("https://acme.z", "http://acme.z", "Desk.BaseUrl", "begins with http: credentials"),
         ("https://forum", "http://forum", "Forum.BaseUrl", "Write https."),
