@@ -14,7 +14,16 @@ from connectors.core.plan import Plan, SystemConfig, version_of
 from connectors.core.plan_grammar import check_plan
 from connectors.core.plan_lookups import look_at_topics, outside_regions, topics_in
 from connectors.core.plan_machine import Machine, accepted, content, goes_back, overtaken, refuse, revision
-from connectors.core.plan_merge import MOST_SYSTEMS, PlanPart, base_of, check_part, merge, sources_in
+from connectors.core.plan_merge import (
+    MOST_SHADOWS,
+    MOST_SYSTEMS,
+    PlanPart,
+    base_of,
+    check_part,
+    effects_off,
+    merge,
+    sources_in,
+)
 from connectors.core.plan_options import Options, read_definition, read_options
 from connectors.core.plan_ports import (
     Activation,
@@ -70,6 +79,9 @@ def change_plan(request: ResourceRequest, ticket: int, machine: Machine) -> Outc
     if len(systems.holds) > MOST_SYSTEMS:
         sentence = f"all plans together name {len(systems.holds)} systems, over the limit of {MOST_SYSTEMS}."
         findings.append(Finding("Routes", sentence, "Name fewer."))
+    if not part.effects and sum(one.shadow for one in (part, *(one for _, one in others))) > MOST_SHADOWS:
+        sentence = f"are off in more than {MOST_SHADOWS} plans beside the base."
+        findings.append(Finding("Effects", sentence, "Write Effects: on, or delete one of those plans."))
     if findings:
         return refuse(request, machine, *findings)
     after = Pointer(
@@ -130,6 +142,7 @@ def activation(
 ) -> Activation:
     """The line of the history. `parts` are asked for where they are not given."""
     known = parts or {part.id: part.hash for _, part in in_force(store, pointer)}
+    off = () if plan is None else (*(() if plan.effects else (pointer.id,)), *(one.id for one in plan.shadows))
     return Activation(
         number=pointer.revision,
         version=plan.version if plan else "",
@@ -139,6 +152,7 @@ def activation(
         stack_id=request.stack_id,
         request_id=request.request_id,
         parts=known,
+        off=off,
     )
 
 
@@ -279,10 +293,7 @@ def _remarks(part: PlanPart, plan: Plan | None) -> list[Finding]:
         found.append(Finding("Priority", sentence, "Deploy a Custom::Plan without a Priority."))
     elif len({route.plan for route in plan.routes}) > 1:
         found += overshadowed(plan, None if part.base else part.id)
-    if not part.effects:
-        sentence = "are off: what these routes take is planned, and nothing goes out."
-        found.append(Finding("Effects", sentence, "Write Effects: on when the shadow run is over."))
-    return found
+    return [*found, *effects_off(part)]
 
 
 def _systems(part: PlanPart, others: Sequence[PlanPart], store: Store, ran: bool) -> _Systems:

@@ -100,7 +100,8 @@ class Activation:
     """One line of the plan's history: which version came into force, when (ISO 8601), and by whose request.
 
     `number` counts the changes of what is in force: it orders those of the same second.
-    `version` is '' where none has been in force since. `parts` are the versions of the parts, by id."""
+    `version` is '' where none has been in force since. `parts` are the versions of the parts, by id; `off` the ids of
+    those whose effects were off."""
 
     version: str
     at: str
@@ -110,6 +111,7 @@ class Activation:
     request_id: str
     parts: Mapping[str, str] = field(default_factory=dict)
     number: int = 0
+    off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
