@@ -169,7 +169,8 @@ class Administrator:
             self._heard += self.machine.notifications()
             return [one.topic for one in self._heard if one.attributes["case"] == case]
 
-        until(heard, PATIENCE, f"somebody to hear of {case}")
+        lines = [f"{one.id} {one.state} {one.error or ''}" for one in self.machine.cases.effects(case)]
+        until(heard, PATIENCE, f"somebody to hear of {case}; at first its effects were {lines}")
         assert len(set(heard())) == 1, "one topic only"
         return heard()[0]
 
