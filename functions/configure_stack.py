@@ -16,15 +16,12 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-import connectors
-from connectors.addresses import RefusedError, check
+from connectors import catalogues
 from connectors.aws.cloudformation import answer, read_request, send
 from connectors.aws.config import ConfigStore
 from connectors.aws.config_checks import AwsLookups
-from connectors.aws.pollers import needs_credentials
-from connectors.core import door
 from connectors.core.plan_configure import Machine, configure
-from connectors.core.plan_grammar import Catalogue, Grants
+from connectors.core.plan_grammar import Grants
 from connectors.core.plan_ports import Outcome, ResourceRequest
 
 logger = Logger(service="configure_stack")
@@ -72,23 +69,26 @@ def _carry_out(request: ResourceRequest, where: str) -> Outcome:
 
 
 def _broken(request: ResourceRequest, error: Exception, where: str) -> Outcome:
+    """What went wrong here. A deletion that was not carried out has failed as well, or what it should have taken away
+    would stay in force and nobody would know; with the table gone there is nothing left of it."""
     what = type(error).__name__
+    deleting = request.action == "Delete"
     if isinstance(error, ClientError):
-        what = f"{error.operation_name} answered {error.response['Error'].get('Code', 'an error')}"
-    sentence = f"{request.logical_id}: Hailback itself failed ({what}). Deploy again; details are in {where}."
+        code = error.response["Error"].get("Code", "an error")
+        if deleting and code == "ResourceNotFoundException":
+            return Outcome(request.physical_id or request.resource)
+        what = f"{error.operation_name} answered {code}"
+    remedy = "Delete the stack again" if deleting else "Deploy again"
+    sentence = f"{request.logical_id}: Hailback itself failed ({what}). {remedy}; details are in {where}."
     return Outcome(request.physical_id or request.resource, (sentence,))
 
 
 def _refused_host(host: str) -> str | None:
-    """Only what is plain from the text: names are resolved when they are called."""
-    address = "127.0.0.1" if host == "localhost" else host
-    try:
-        check(host, address, os.environ.get("ALLOW_PRIVATE_SYSTEMS", "false").lower() == "true")
-    except RefusedError as refused:
-        return str(refused)
-    except ValueError:
-        return None
-    return None
+    return catalogues.refused_host(host, os.environ.get("ALLOW_PRIVATE_SYSTEMS", "false").lower() == "true")
+
+
+def _topic_regions() -> tuple[str, ...]:
+    return tuple(region for region in os.environ.get("TOPIC_REGIONS", "").split(",") if region)
 
 
 @cache
@@ -104,20 +104,9 @@ def _machine() -> Machine:
         lookups=AwsLookups(
             boto3.client("secretsmanager", config=quick), sns, s3=cache(lambda: boto3.client("s3", config=quick))
         ),
-        sources=Catalogue(
-            tuple(connectors.SOURCES),
-            lambda name: connectors.source(name).settings_model,
-            polls=lambda name: name in connectors.POLLERS,
-            pushes=lambda name: door.load(name) is not None,
-            asks_as_somebody=lambda name: needs_credentials(connectors.poller(name)),
-        ),
-        systems=Catalogue(
-            tuple(connectors.SYSTEMS),
-            lambda name: connectors.system(name).settings_model,
-            polls=lambda name: hasattr(connectors.system(name), "poll"),
-            pushes=lambda name: door.load(name) is not None,
-        ),
-        grants=Grants(os.environ["SECRETS_PREFIX"], os.environ["TOPICS_PREFIX"], _refused_host),
+        sources=catalogues.sources(),
+        systems=catalogues.systems(),
+        grants=Grants(os.environ["SECRETS_PREFIX"], os.environ["TOPICS_PREFIX"], _refused_host, _topic_regions()),
         public_url=os.environ["PUBLIC_URL"].rstrip("/"),
         salt=os.environ["WEBHOOK_SALT"],
         definitions=os.environ.get("DEFINITIONS_BUCKET", ""),

@@ -52,11 +52,11 @@ def _adapters() -> tuple[Cases, Notifier, Callable[[Case, str], str | None]]:
         rounds=settings.notify_rounds,
         elsewhere=lambda case: topics_in_force(case, config.active_plan()),
     )
-    brakes = Brakes(config, cases)
+    brakes = Brakes(config)
 
     def held(case: Case, effect: str) -> str | None:
         """Why nobody may be told now; what was planned in a shadow run is ended, what waits is parked."""
-        kept = brakes.of(case, effect=effect)
+        kept = brakes.of(case)
         if kept.waits or kept.shadows:
             brake(ledger, ledger.lines(case.id, effect.rpartition("#")[0] + "#"), kept, _now())
         return kept.waits

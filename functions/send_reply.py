@@ -73,7 +73,7 @@ def _adapters() -> _Adapters:
         TableLedger(table),
         StoredWords(cases, Updates(table, blobs, now=_now)),
         repliers,
-        Brakes(config, cases),
+        Brakes(config),
         config,
         TableSpending(table),
         clients.make("sqs"),

@@ -73,7 +73,7 @@ def _adapters() -> _Adapters:
             allow_private=settings.allow_private,
             call_seconds=settings.call_seconds,
         ),
-        brakes=Brakes(config, cases),
+        brakes=Brakes(config),
         bells=SqsBells(sqs, settings.sync_url, settings.notify_url, settings.concurrency, settings.reply_url),
         sqs=sqs,
     )

@@ -28,6 +28,7 @@ _ROUTED = (
     "labels",
     "priority",
     "coalesce",
+    "shadowed",
 )
 """What dispatching decides of a case."""
 _BACK = 50

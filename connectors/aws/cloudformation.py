@@ -7,8 +7,10 @@ to a pre-signed address, which is a secret of its own: it is never logged.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import urllib3
@@ -19,6 +21,7 @@ LARGEST_ANSWER = 4096
 SHOWN = 5
 """Findings that an answer spells out; all of them are kept (`plan_log`), and in the log."""
 _TRIES = 5
+_SIGNED = re.compile(r"[?&]X-Amz-Date=(\d{8}T\d{6}Z)(?:&|$)")
 
 
 class AnswerError(Exception):
@@ -36,12 +39,25 @@ def read_request(event: Mapping[str, Any]) -> ResourceRequest:
         physical_id=str(event.get("PhysicalResourceId", "")),
         properties=_mapping(event.get("ResourceProperties")),
         old_properties=_mapping(event.get("OldResourceProperties")),
+        asked=_asked(event.get("ResponseURL")),
     )
 
 
+def _asked(url: object) -> int:
+    """When the address for the answer was signed, in seconds; 0 where it does not say so. An event has no other time.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html: `X-Amz-Date=20260102T030405Z`.
+    """
+    found = _SIGNED.search(url) if isinstance(url, str) else None
+    try:
+        return int(datetime.strptime(found[1], "%Y%m%dT%H%M%S%z").timestamp()) if found else 0
+    except ValueError:
+        return 0
+
+
 def answer(request: ResourceRequest, outcome: Outcome, rest: str) -> bytes:
-    """The answer document, within its limit. `rest` says where all findings are. A deletion always succeeds."""
-    success = outcome.ok or request.action == "Delete"
+    """The answer document, within its limit. `rest` says where all findings are."""
+    success = outcome.ok
     body: dict[str, Any] = {
         "Status": "SUCCESS" if success else "FAILED",
         "PhysicalResourceId": outcome.physical_id or request.resource,

@@ -2,7 +2,7 @@
 
     CONFIG#<stack>/<name> / VERSION#<hash>   a source or a system, for ever
     CONFIG#<stack>/<name> / ACTIVE           the version in force, or a tombstone
-    CONFIG#<stack>/<name> / ORDER            how many requests there were for this resource
+    CONFIG#<stack>/<name> / ORDER            how many requests there were for this resource, and when the last was asked
     CONFIG#<stack>/<name> / SAID#<hash>      which version of a part a text with a definition came to
     PART#<stack>/<name>#<hash> / CHUNK#0000… what one Custom::Plan says, for ever
     PLAN#<version>        / CHUNK#0000…      the compiled plan of all parts, for ever
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 CHUNK = 300_000
 """Bytes of a packed plan in one item; DynamoDB takes 400 KB with the names of the attributes."""
+SKEW = 5
+"""Seconds by which the clocks of those who ask may differ: requests that close are in the order in which they came."""
 MOST_KEPT = 8
 """Plans, and as many parts, that are kept in memory: a large one takes some 20 MB there."""
 PLAN = "PLAN#ACTIVE"
@@ -141,25 +143,37 @@ class ConfigStore:
             return self.part(document.id, document.hash) is not None
         return self._table.get(f"CONFIG#{document.id}", f"VERSION#{document.hash}") is not None
 
-    def begin(self, request_id: str, resource: str) -> Begun:
+    def begin(self, request_id: str, resource: str, asked: int = 0) -> Begun:
         """Give a request its place in the order of its resource's requests; the same place if it comes again.
 
-        Raises `ConflictError` where a twin of it is being noted at this moment.
+        What was asked clearly before one that is known has no place: Lambda delivers again after minutes, and
+        CloudFormation may have given up and gone on by then. Raises `ConflictError` where a twin of it is being noted
+        at this moment.
         """
         seen = self._table.get(f"REQUEST#{request_id}", "REQUEST")
-        if seen is not None:
-            return Begun(seen.get("ticket", 0), _outcome(seen))
         order = self._table.get(f"CONFIG#{resource}", "ORDER")
-        last = order["ticket"] if order else 0
-        noted = {"resource": resource, "ticket": last + 1, "expires_at": expiry()}
+        last, latest = (order["ticket"], order.get("asked", 0)) if order else (0, 0)
+        if seen is not None:
+            ticket = seen.get("ticket", 0)
+            return Begun(ticket, _outcome(seen), ticket < last)
+        if asked and asked + SKEW < latest:
+            self._table.put({**_request(request_id), **_noted(resource, 0)}, "attribute_not_exists(pk)")
+            return Begun(0, late=True)
         self._table.transact(
             [
                 self._table.put_action(
-                    {"pk": f"CONFIG#{resource}", "sk": "ORDER", "ticket": last + 1},
+                    {
+                        "pk": f"CONFIG#{resource}",
+                        "sk": "ORDER",
+                        "ticket": last + 1,
+                        "asked": max(asked, latest),
+                    },
                     "ticket = :last" if last else "attribute_not_exists(pk)",
                     {":last": last} if last else None,
                 ),
-                self._table.put_action({**_request(request_id), **noted}, "attribute_not_exists(pk)"),
+                self._table.put_action(
+                    {**_request(request_id), **_noted(resource, last + 1)}, "attribute_not_exists(pk)"
+                ),
             ]
         )
         return Begun(last + 1)
@@ -210,6 +224,11 @@ class ConfigStore:
             actions.append(register_action(self._table, change.config.id, change.config.connector))
         if change.activation is not None:
             actions.append(activation_action(self._table, change.activation))
+        if change.order is not None:
+            resource, ticket = change.order
+            actions.append(
+                self._table.check_action(f"CONFIG#{resource}", "ORDER", "ticket = :ticket", {":ticket": ticket})
+            )
         self._table.transact(actions)
         self._pointers.clear()
         self._names.clear()
@@ -235,12 +254,13 @@ class ConfigStore:
         return config
 
     def _cached(self, key: str, read: Callable[[], Pointer | None]) -> Pointer | None:
-        """What is not there is not kept: a source just deployed is seen at once."""
+        """What is not there, or was deleted, is not kept: a source just deployed, or deployed anew, is heard at once.
+        What is said to one that is believed to be deleted would be dropped."""
         now = self._clock()
         at, pointer = self._pointers.get(key, (0.0, None))
         if pointer is None or now - at >= self._ttl:
             pointer = read()
-            if pointer is None:
+            if pointer is None or not pointer.live:
                 self._pointers.pop(key, None)
             else:
                 self._pointers[key] = (now, pointer)
@@ -296,6 +316,10 @@ _SETTLE = "SET outcome = :outcome, expires_at = :expires"
 
 def _request(request_id: str) -> dict[str, str]:
     return {"pk": f"REQUEST#{request_id}", "sk": "REQUEST"}
+
+
+def _noted(resource: str, ticket: int) -> Item:
+    return {"resource": resource, "ticket": ticket, "expires_at": expiry()}
 
 
 def _part_key(name: str, version: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from connectors.core.plan_grammar import topic_region
 from connectors.core.plan_options import LARGEST_DEFINITION, Address
@@ -58,13 +59,7 @@ class AwsLookups:
 
     def definition(self, address: Address) -> tuple[Sight, bytes]:
         """A version of an object, at most one byte more than is allowed."""
-        if self._s3 is None:
-            return Sight.DENIED, b""
-        try:
-            answer = self._s3().get_object(Bucket=address.bucket, Key=address.key, VersionId=address.version)
-            return Sight.FOUND, answer["Body"].read(LARGEST_DEFINITION + 1)
-        except (ClientError, BotoCoreError, OSError) as error:  # OSError: it broke off while it was read
-            return _sight(error), b""
+        return (Sight.DENIED, b"") if self._s3 is None else read_object(self._s3(), address)
 
     def topic(self, arn: str) -> tuple[Sight, int | None]:
         """Whether the topic exists in its own region, and how many subscriptions are confirmed."""
@@ -79,6 +74,16 @@ class AwsLookups:
             return _sight(error), None
         confirmed = attributes.get("SubscriptionsConfirmed")
         return Sight.FOUND, int(confirmed) if confirmed is not None and confirmed.isdigit() else None
+
+
+def read_object(s3: S3Client, address: Address) -> tuple[Sight, bytes]:
+    """A version of an object, at most one byte more than is allowed. Never raises."""
+    try:
+        answer = s3.get_object(Bucket=address.bucket, Key=address.key, VersionId=address.version)
+        return Sight.FOUND, answer["Body"].read(LARGEST_DEFINITION + 1)
+    # Of botocore's errors some only come while the body is read, and urllib3's if it breaks off.
+    except (ClientError, BotoCoreError, HTTPError, OSError) as error:
+        return _sight(error), b""
 
 
 def _sight(error: Exception) -> Sight:

@@ -33,7 +33,9 @@ class PlanLog:
         for item in self._table.query(HISTORY, "AT#", newest=True, limit=limit):
             names = ("version", "at", "action", "resource", "stack_id", "request_id")
             said = {name: item.get(name, "") for name in names}
-            yield Activation(**said, parts=item.get("parts", {}), number=item.get("number", 0))
+            yield Activation(
+                **said, parts=item.get("parts", {}), number=item.get("number", 0), off=tuple(item.get("off", ()))
+            )
 
     def refusals(self, limit: int | None = None) -> Iterator[Refusal]:
         """Deployments that were refused."""

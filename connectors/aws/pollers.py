@@ -12,6 +12,7 @@ import connectors
 from connectors.aws.config import ConfigStore
 from connectors.aws.secrets import Credentials
 from connectors.aws.tokens import Care
+from connectors.catalogues import needs_credentials
 from connectors.core.errors import MisconfiguredError, RemoteError
 from connectors.core.plan import SourceConfig
 from connectors.core.ports import SourcePoller
@@ -78,11 +79,6 @@ class Pollers:
             if not needs_credentials(kind) and _absent(error):
                 return {}
             raise
-
-
-def needs_credentials(kind: Any) -> bool:
-    """Whether a poller cannot do without credentials: its `credentials_model` has a field that must be there."""
-    return any(field.is_required() for field in kind.credentials_model.model_fields.values())
 
 
 def resolves(connector: str) -> bool:

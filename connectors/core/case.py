@@ -58,6 +58,8 @@ class Happening(StrEnum):
     """An earlier route took a later post: what that route says was added."""
     REROUTED = "rerouted"
     """A system is gone: the case goes on under the plan in force."""
+    SHADOWED = "shadowed"
+    """A plan whose effects are off would have taken a post; nothing followed from that."""
     FAILED_OVER = "failed over"
     """The next system, or topic, was asked to take over."""
     UNDELIVERED = "undelivered"
@@ -153,6 +155,8 @@ class Case(_Row):
     """Seconds for which further posts are gathered into one note; from the route."""
     gather_until: int = 0
     """When the posts that are being gathered are told."""
+    shadowed: tuple[str, ...] = ()
+    """Routes of plans whose effects are off that would have taken it."""
 
     @property
     def routed(self) -> bool:

@@ -40,13 +40,33 @@ FIELDS: dict[str, FieldType] = {
 }
 """Path → type. `metrics.<name>` are numbers, under the names that the vendor gives them."""
 
+_MOMENT = (
+    "Use created_at instead, in UTC: created_at: [{prefix: '2026-12-24'}] is a day, [{wildcard: '*T09:*'}] an hour."
+)
+_MOOD = "Use intent instead, such as intent: [complaint, churn_risk]; nothing judges sentiment yet."
 NOT_BUILT: dict[str, str] = {
-    "sentiment": "Remove it; nothing judges sentiment yet. intent tells complaint from praise.",
-    "urgency": "Remove it; nothing judges urgency yet.",
-    "time": "Remove it; calendars are not built yet.",
-    "person.cases": "Remove it; person.mentions counts what the same author said before.",
+    "sentiment": _MOOD,
+    "urgency": "Use intent or words of the text instead, such as intent: [churn_risk]; nothing judges urgency yet.",
+    "time": f"{_MOMENT} Calendars come later.",
+    "calendar": f"{_MOMENT} Calendars come later.",
+    "person.cases": "Use person.mentions instead: how often the same author said something here before.",
 }
 """Fields that administrators may expect, and what to do instead."""
+
+_WORDS = "Use text instead, such as text: [{wildcard: '*#refund*'}]."
+ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(("emotion", "mood", "tone"), _MOOD),
+    **dict.fromkeys(("body", "content", "message"), "Use text."),
+    **dict.fromkeys(("keyword", "keywords", "hashtag", "hashtags"), _WORDS),
+    **dict.fromkeys(
+        ("channel", "network", "platform"), "Use connector for the kind of source, or source for one of them."
+    ),
+    **dict.fromkeys(("date", "day", "hour", "hours", "weekday", "business_hours", "timestamp"), _MOMENT),
+    **dict.fromkeys(("label", "labels", "tag", "tags"), "Remove it; a route gives Labels and cannot ask for them."),
+    "priority": "Remove it; a route gives a Priority and cannot ask for it.",
+    **dict.fromkeys(("verified", "location", "country"), "Remove it; mentions do not tell it."),
+}
+"""Names under which administrators may look for something, by their last part, and where it is."""
 
 INTENTS: tuple[str, ...] = get_args(Intent)
 CLOSED: dict[str, tuple[str | bool | None, ...]] = {

@@ -87,7 +87,7 @@ class Key:
     absent: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "absent", any(isinstance(test, Absent) for test in self.tests))
+        object.__setattr__(self, "absent", any(type(test) is Absent for test in self.tests))
 
     def fits(self, leaves: Mapping[str, list[Leaf]]) -> bool:
         """Whether it fits by itself, places aside."""
@@ -110,16 +110,16 @@ class Key:
         return one_of(self.tests)
 
 
+def _by_name(one: Key) -> bytes:
+    """As Java sorts texts, and so Event Ruler the fields."""
+    return one.path.encode("utf-16-be", "surrogatepass")
+
+
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """Fields that all have to fit. `keys` are in the order written; `ordered` as Event Ruler looks at them, by name."""
+    """Fields that all have to fit, in the order written."""
 
     keys: tuple[Key, ...]
-    ordered: tuple[Key, ...] = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        ordered = sorted(self.keys, key=lambda one: one.path.encode("utf-16-be", "surrogatepass"))
-        object.__setattr__(self, "ordered", tuple(ordered))
 
     def matches(self, view: View) -> bool:
         if view.nested:
@@ -137,7 +137,7 @@ class Branch:
         fields before it fitted in, so `exists: false` asks about those elements only.
         """
         states: set[Place] = {NOWHERE}
-        for one in self.ordered:
+        for one in sorted(self.keys, key=_by_name):
             fitting: set[Place] = set()
             all_places: set[Place] = set()
             for leaf, place in view.placed(one.path):

@@ -152,6 +152,8 @@ _EXAMPLE = {"number": "a number such as 5 or 0.25", "boolean": "true or false"}
 
 
 def _number(written: str) -> int | float | None:
+    if "_" in written or not written.isascii():  # which Python would read, and nobody else
+        return None
     try:
         return int(written)
     except ValueError:
@@ -160,4 +162,4 @@ def _number(written: str) -> int | float | None:
         number = float(written)
     except ValueError:
         return None
-    return number if isfinite(number) and "_" not in written else None
+    return number if isfinite(number) else None

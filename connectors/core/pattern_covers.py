@@ -24,6 +24,8 @@ from connectors.core.pattern_operators import (
     Wildcard,
 )
 
+_Caseless = IgnoreCase | PrefixIgnoreCase | SuffixIgnoreCase
+_CASELESS = (IgnoreCase, PrefixIgnoreCase, SuffixIgnoreCase)
 _OF_TEXT = (IgnoreCase, Prefix, PrefixIgnoreCase, Suffix, SuffixIgnoreCase, Wildcard, Cidr)
 
 
@@ -61,6 +63,8 @@ def _implies(fine: Check, broad: Check) -> bool:
         return False
     if isinstance(broad, Exists):
         return True
+    if isinstance(fine, Numeric) and fine.low is not None and fine.low == fine.high:
+        return broad.fits(fine.low)
     if isinstance(fine, Equals):
         return broad.fits(fine.value)
     if isinstance(broad, AnythingBut):
@@ -80,11 +84,23 @@ def _leaves_out(fine: Check, one: Check) -> bool:
 
 def _text_implies(fine: Check, broad: Check) -> bool:
     """What begins with a text that the broad one fits goes on to fit it; likewise at the end."""
+    if isinstance(fine, _CASELESS) and isinstance(broad, _CASELESS):
+        return fine.text.isascii() and broad.text.isascii() and _caseless_implies(fine, broad)
     if isinstance(broad, Prefix | PrefixIgnoreCase):
         return isinstance(fine, _OF_TEXT) and broad.fits(_begins(fine))
     if isinstance(broad, Suffix | SuffixIgnoreCase):
         return isinstance(fine, _OF_TEXT) and broad.fits(_ends(fine))
     return isinstance(broad, Wildcard) and _like(broad, fine)
+
+
+def _caseless_implies(fine: _Caseless, broad: _Caseless) -> bool:
+    """For ASCII, of which every character has one other case at most."""
+    inner, outer = fine.text.lower(), broad.text.lower()
+    if isinstance(broad, PrefixIgnoreCase):
+        return not isinstance(fine, SuffixIgnoreCase) and inner.startswith(outer)
+    if isinstance(broad, SuffixIgnoreCase):
+        return not isinstance(fine, PrefixIgnoreCase) and inner.endswith(outer)
+    return isinstance(fine, IgnoreCase) and inner == outer
 
 
 def _begins(check: Check) -> str:

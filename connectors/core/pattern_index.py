@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from math import inf
 from typing import Any, NamedTuple
 
 from connectors.core.pattern import Branch, Key, Miss, Pattern, View
-from connectors.core.pattern_lookup import Pieces, Prefixes, Ranges
+from connectors.core.pattern_lookup import Prefixes, Ranges
 from connectors.core.pattern_operators import (
     Absent,
     Check,
@@ -32,6 +33,7 @@ from connectors.core.pattern_operators import (
     fold,
     key,
 )
+from connectors.core.pattern_pieces import Pieces
 
 FEW = 12
 """Up to this many candidates are tried one by one."""
@@ -59,7 +61,7 @@ class Index:
     def misses(self, event: Mapping[str, object], before: int | None = None) -> Iterator[tuple[int, Miss]]:
         """Each pattern at a position below `before` that does not match, and why, one by one as they are asked for."""
         view = View(event)
-        for at, one in enumerate(self._patterns[:before]):
+        for at, one in enumerate(islice(self._patterns, before)):
             miss = one.explain_view(view) if one is not None else None
             if miss is not None:
                 yield at, miss

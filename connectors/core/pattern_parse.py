@@ -86,6 +86,8 @@ def read(text: str, root: str = "When") -> Mapping[str, object]:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         _refuse(root, f"is not JSON: {error.msg} ({where}).", "Correct it there, or write a mapping instead.")
+    except ValueError:  # Python reads no whole numbers of thousands of digits
+        _refuse(root, "holds a number of thousands of digits.", "Write a number that somebody could have.")
     except RecursionError:
         _refuse(root, "is nested too deeply.", f"Nest at most {DEEPEST} deep.")
     if twice:
@@ -168,6 +170,8 @@ class _Parser:
             sentence = f"multiplies out to {count} alternatives, over the limit of {MOST_BRANCHES}."
             self._note(where, sentence, "Split the route in two.")
             return branches
+        if branches == [[]]:
+            return more
         twice = {one.path for keys in branches for one in keys} & {one.path for keys in more for one in keys}
         for path in sorted(twice):
             self._note(

@@ -123,18 +123,41 @@ class Route(_Document):
     plan: str | None = None
 
 
+class Beside(_Document):
+    """One plan beside the base, as it is merged. `id` is `stack/logicalId`; `everywhere`: `Sources: all`.
+
+    `effects`: False for a shadow, which takes nothing; then `routes` are its routes, by the names that they would have
+    in the merged plan, and `place` is how many of that plan's routes come before them."""
+
+    id: str
+    priority: int = 0
+    everywhere: bool = False
+    effects: bool = True
+    place: int = 0
+    routes: tuple[Route, ...] = ()
+
+
 class Plan(_Document):
     """A compiled plan: ordered routes, and the exact systems that they name.
 
-    `effects`: False for a shadow run, in which every effect is planned and none is carried out."""
+    `effects`: False where those of the base are off: every effect is planned and none is carried out. `beside` are the
+    plans beside the base, in the order in which they are asked; routes of shadows stand only there, and the systems
+    that only those name are left out."""
 
     version: str
     routes: tuple[Route, ...] = Field(min_length=1)
     systems: dict[str, SystemConfig]
     effects: bool = True
+    beside: tuple[Beside, ...] = ()
 
     @classmethod
-    def of(cls, routes: tuple[Route, ...], systems: dict[str, SystemConfig], effects: bool = True) -> Plan:
+    def of(
+        cls,
+        routes: tuple[Route, ...],
+        systems: dict[str, SystemConfig],
+        effects: bool = True,
+        beside: tuple[Beside, ...] = (),
+    ) -> Plan:
         """Compile: keep the systems that are named, and name the result. Raises KeyError for a missing system."""
         used = {name: systems[name] for route in routes for name in route.systems}
         body: dict[str, object] = {
@@ -142,7 +165,23 @@ class Plan(_Document):
             "systems": {name: system.model_dump(mode="json") for name, system in used.items()},
         }
         body |= {} if effects else {"effects": False}
-        return cls(version=version_of("plan", body), routes=routes, systems=used, effects=effects)
+        body |= {"beside": [one.model_dump(mode="json", exclude_defaults=True) for one in beside]} if beside else {}
+        return cls(version=version_of("plan", body), routes=routes, systems=used, effects=effects, beside=beside)
+
+    @property
+    def shadows(self) -> tuple[Beside, ...]:
+        """The plans beside the base whose effects are off."""
+        return tuple(one for one in self.beside if not one.effects)
+
+    @property
+    def as_if_on(self) -> tuple[Route, ...]:
+        """All routes in the order that they would have if no plan beside the base were a shadow."""
+        found: list[Route] = []
+        done = 0
+        for one in self.shadows:
+            found += [*self.routes[done : one.place], *one.routes]
+            done = one.place
+        return (*found, *self.routes[done:])
 
     def named(self, name: str | None) -> Route | None:
         """The route of this name."""
@@ -154,7 +193,7 @@ class Plan(_Document):
 
     def with_system(self, system: SystemConfig) -> Plan:
         """The same routes over a changed system: another version, unless nothing changed."""
-        return Plan.of(self.routes, {**self.systems, system.id: system}, self.effects)
+        return Plan.of(self.routes, {**self.systems, system.id: system}, self.effects, self.beside)
 
 
 def _body(route: Route) -> dict[str, object]:

@@ -12,9 +12,18 @@ from datetime import UTC, datetime
 
 from connectors.core.plan import Plan, SystemConfig, version_of
 from connectors.core.plan_grammar import check_plan
-from connectors.core.plan_lookups import look_at_topics
+from connectors.core.plan_lookups import look_at_topics, outside_regions, topics_in
 from connectors.core.plan_machine import Machine, accepted, content, goes_back, overtaken, refuse, revision
-from connectors.core.plan_merge import MOST_SYSTEMS, PlanPart, base_of, check_part, merge, sources_in
+from connectors.core.plan_merge import (
+    MOST_SHADOWS,
+    MOST_SYSTEMS,
+    PlanPart,
+    base_of,
+    check_part,
+    effects_off,
+    merge,
+    sources_in,
+)
 from connectors.core.plan_options import Options, read_definition, read_options
 from connectors.core.plan_ports import (
     Activation,
@@ -26,6 +35,7 @@ from connectors.core.plan_ports import (
     Sight,
     Store,
 )
+from connectors.core.plan_reach import overshadowed
 from connectors.core.plan_settings import Finding
 
 KEPT = 10
@@ -36,11 +46,13 @@ Deployed = tuple[Pointer, PlanPart]
 
 @dataclass(slots=True)
 class _Systems:
-    """What the parts name: as compiled, the pointers that must not move meanwhile, and what does not exist."""
+    """What the parts name: as compiled, the pointers that must not move meanwhile, and what does not exist. `gone` is
+    what was deleted since this part was in force: it runs as it did, and as it would have gone on to."""
 
     configs: dict[str, SystemConfig]
     holds: dict[str, Pointer]
     unknown: list[Finding]
+    gone: list[Finding]
 
 
 def change_plan(request: ResourceRequest, ticket: int, machine: Machine) -> Outcome:
@@ -55,16 +67,21 @@ def change_plan(request: ResourceRequest, ticket: int, machine: Machine) -> Outc
     others = [(pointer, part) for pointer, part in others if part.id != request.resource]
     part, warnings, faults = _read(request, before, machine)
     if part is None:
-        return refuse(request, machine, *faults, *_unknown_systems(request, store))
-    systems = _systems(part, [other for _, other in others], store)
-    checks = look_at_topics(part.routes, machine.lookups)
-    checks.findings += _unknown_sources(part, store)
-    if not systems.unknown and goes_back(request, before) and store.knows(part):
+        outside = outside_regions(topics_in(request.properties.get("Routes")), machine.grants.topic_regions)
+        return refuse(request, machine, *faults, *outside, *_unknown_systems(request, store))
+    ran = goes_back(request, before) and store.knows(part)
+    systems = _systems(part, [other for _, other in others], store, ran)
+    checks = look_at_topics(part.routes, machine.lookups, machine.grants.topic_regions)
+    checks.findings += [*_unknown_sources(part, store), *systems.gone]
+    if ran and not systems.unknown:
         checks = checks.lenient()
     findings = [*check_part(part), *_second_base(request, part, others), *systems.unknown, *checks.findings]
     if len(systems.holds) > MOST_SYSTEMS:
         sentence = f"all plans together name {len(systems.holds)} systems, over the limit of {MOST_SYSTEMS}."
         findings.append(Finding("Routes", sentence, "Name fewer."))
+    if not part.effects and sum(one.shadow for one in (part, *(one for _, one in others))) > MOST_SHADOWS:
+        sentence = f"are off in more than {MOST_SHADOWS} plans beside the base."
+        findings.append(Finding("Effects", sentence, "Write Effects: on, or delete one of those plans."))
     if findings:
         return refuse(request, machine, *findings)
     after = Pointer(
@@ -75,7 +92,8 @@ def change_plan(request: ResourceRequest, ticket: int, machine: Machine) -> Outc
     said = [*warnings, *checks.warnings, *_remarks(part, plan)]
     outcome = accepted(request, said, {"Version": plan.version if plan else "none"})
     change = _change(request, outcome, merged, now, plan, machine)
-    store.commit(replace(change, holds=tuple(systems.holds.values()), said=_text_of(request)))
+    order = request.resource, ticket
+    store.commit(replace(change, holds=tuple(systems.holds.values()), said=_text_of(request), order=order))
     return outcome
 
 
@@ -92,7 +110,7 @@ def delete_plan(request: ResourceRequest, ticket: int, machine: Machine) -> Outc
     plan = merge([part for _, part in rest], _as_compiled([part for _, part in rest], store).configs)
     gone = replace(pointer, ticket=ticket, revision=pointer.revision + 1, deleted_at=moment(machine.now()))
     change = _change(request, outcome, merged, rest, plan, machine)
-    store.commit(replace(change, moves=(gone, *change.moves)))
+    store.commit(replace(change, moves=(gone, *change.moves), order=(request.resource, ticket)))
     return outcome
 
 
@@ -124,6 +142,7 @@ def activation(
 ) -> Activation:
     """The line of the history. `parts` are asked for where they are not given."""
     known = parts or {part.id: part.hash for _, part in in_force(store, pointer)}
+    off = () if plan is None else (*(() if plan.effects else (pointer.id,)), *(one.id for one in plan.shadows))
     return Activation(
         number=pointer.revision,
         version=plan.version if plan else "",
@@ -133,6 +152,7 @@ def activation(
         stack_id=request.stack_id,
         request_id=request.request_id,
         parts=known,
+        off=off,
     )
 
 
@@ -237,7 +257,10 @@ def _fetched(
             "Upload it, and name the version that S3 gives it.",
         ),
         Sight.DELETED: (f"{where} was deleted in that version.", "Upload it, and name the version that S3 gives it."),
-        Sight.DENIED: (f"reading {where} was denied.", "Check DefinitionsBucket and the bucket's own policy."),
+        Sight.DENIED: (  # also S3's answer for what does not exist, to those who may not list the bucket
+            f"reading {where} was denied, or it is not there in that version.",
+            "Check the address, the policy of the bucket and, where it is encrypted by KMS, that of the key.",
+        ),
         Sight.UNREACHABLE: (f"{where} could not be read: S3 could not be reached.", "Deploy again."),
     }
     finding = Finding("Definition", *reasons[sight])
@@ -268,27 +291,30 @@ def _remarks(part: PlanPart, plan: Plan | None) -> list[Finding]:
     if plan is None:
         sentence = "no base plan is in force, so all mentions are taken in and wait."
         found.append(Finding("Priority", sentence, "Deploy a Custom::Plan without a Priority."))
-    if not part.effects:
-        sentence = "are off: what these routes take is planned, and nothing goes out."
-        found.append(Finding("Effects", sentence, "Write Effects: on when the shadow run is over."))
-    return found
+    elif len({route.plan for route in plan.routes}) > 1:
+        found += overshadowed(plan, None if part.base else part.id)
+    return [*found, *effects_off(part)]
 
 
-def _systems(part: PlanPart, others: Sequence[PlanPart], store: Store) -> _Systems:
-    """Of the part that is deployed now, systems have to be in force; what other parts name stays as it is compiled."""
+def _systems(part: PlanPart, others: Sequence[PlanPart], store: Store, ran: bool) -> _Systems:
+    """Of the part that is deployed now, systems have to be in force, unless this very part `ran` before; what other
+    parts name stays as it is compiled."""
     found = _as_compiled(others, store)
     for number, route in enumerate(part.routes):
         for index, name in enumerate(route.systems):
             pointer = found.holds.get(name) or store.pointer(name)
-            if finding := _not_a_system(name, f"Routes[{number}].Case[{index}]", pointer):
+            finding = _not_a_system(name, f"Routes[{number}].Case[{index}]", pointer)
+            if finding and not (ran and pointer is not None and pointer.kind == "system"):
                 found.unknown.append(finding)
-            elif pointer is not None and name not in found.configs:
+                continue
+            found.gone += [finding] if finding else []
+            if pointer is not None and name not in found.configs:
                 found.configs[name], found.holds[name] = _stored(name, pointer, store), pointer
     return found
 
 
 def _as_compiled(parts: Sequence[PlanPart], store: Store) -> _Systems:
-    found = _Systems({}, {}, [])
+    found = _Systems({}, {}, [], [])
     for name in dict.fromkeys(name for part in parts for name in part.systems):
         pointer = store.pointer(name)
         if pointer is None:

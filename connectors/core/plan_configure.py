@@ -2,7 +2,8 @@
 
 A change is atomic: documents are immutable and written first, then the pointers and the request's outcome move in one
 conditional transaction. Whoever loses a race reads again. A request that was answered before gets the same answer; one
-that was overtaken by a newer request for the same resource changes nothing. Deleting always succeeds.
+that was overtaken by a newer request for the same resource changes nothing. Nothing that a plan says can make a
+deletion fail.
 """
 
 from __future__ import annotations
@@ -34,15 +35,23 @@ def configure(request: ResourceRequest, machine: Machine) -> Outcome:
         if attempt:
             machine.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 - jitter, not a secret
         try:
-            begun = machine.store.begin(request.request_id, request.resource)
+            begun = machine.store.begin(request.request_id, request.resource, request.asked)
             if begun.outcome is not None:
                 return begun.outcome
-            outcome = _once(request, begun.ticket, machine)
+            outcome = _too_late(request, machine) if begun.late else _once(request, begun.ticket, machine)
         except ConflictError:
             continue
         return outcome
-    busy = Finding(request.logical_id, "other deployments kept changing the plan at the same time.", "Deploy again.")
+    remedy = "Delete it again." if request.action == "Delete" else "Deploy again."
+    busy = Finding(request.logical_id, "other deployments kept changing the plan at the same time.", remedy)
     return machine.store.settle(request.request_id, refused(request, [busy]))
+
+
+def _too_late(request: ResourceRequest, machine: Machine) -> Outcome:
+    """A newer request was seen before: what it made of the resource stays, also where it deleted what never was."""
+    if request.action == "Delete":
+        return machine.store.settle(request.request_id, Outcome(request.physical_id or request.resource))
+    return overtaken(request, machine)
 
 
 def _once(request: ResourceRequest, ticket: int, machine: Machine) -> Outcome:
@@ -99,7 +108,8 @@ def _config(request: ResourceRequest, ticket: int, machine: Machine) -> Outcome:
         checked=revision(request),
         deleted_at=None,
     )
-    change = Change(request.request_id, outcome, (after,), config=config, poll=config.poll)
+    order = request.resource, ticket
+    change = Change(request.request_id, outcome, (after,), config=config, poll=config.poll, order=order)
     store.commit(change if is_source else _with_plan(change, request, config, machine))
     return outcome
 
@@ -141,5 +151,5 @@ def _delete(request: ResourceRequest, ticket: int, machine: Machine) -> Outcome:
     ):
         return store.settle(request.request_id, outcome)
     after = replace(pointer, ticket=ticket, revision=pointer.revision + 1, deleted_at=moment(machine.now()))
-    store.commit(Change(request.request_id, outcome, (after,)))
+    store.commit(Change(request.request_id, outcome, (after,), order=(request.resource, ticket)))
     return outcome

@@ -22,6 +22,7 @@ from connectors.core.plan_reading import (
     short,
     stem_of,
     text_of,
+    told_once,
     unfamiliar,
 )
 from connectors.core.plan_routes import LARGEST_PLAN, PLAN_NOT_BUILT, ROUTE_NOT_BUILT, check_plan, topic_region
@@ -100,22 +101,39 @@ def _check_connector(
     )
     if secret is not None:
         findings += _check_secret(secret, grants)
+    near = None if connector is None else closest(connector, catalogue.names)
     settings: dict[str, object] = {}
-    if connector is None:
-        findings += [
-            Finding(field, "is not built yet.", remedy) for field, remedy in not_built.items() if field in properties
-        ]
-    elif connector not in catalogue.names:
-        near = closest(connector, catalogue.names)
+    if connector is not None and connector not in catalogue.names:
         meant = f"Did you mean {near}?" if near else f"Name one of: {', '.join(sorted(catalogue.names))}."
         findings.append(Finding("Connector", f"'{short(connector)}' is not a connector of this kind.", meant))
+    common = ("Connector", "Secret", *beside)
+    if near is None:  # which other fields there are, only a connector says
+        odd = {key: properties[key] for key in properties if key in not_built or closest(key, common)}
+        findings += unfamiliar(odd, common, not_built, "")
     else:
-        model = catalogue.settings_model(connector)
+        model = catalogue.settings_model(near)
         names = setting_names(model)
-        findings += unfamiliar(properties, ("Connector", "Secret", *beside, *names), not_built, "")
+        findings += unfamiliar(properties, (*common, *names), not_built, "")
         settings, more = read_settings(model, {key: properties[key] for key in names if key in properties})
         findings += more
+        findings += _in_clear(settings, grants)
+    findings = told_once(findings)
     return findings if findings or connector is None or secret is None else (connector, secret, settings)
+
+
+def _in_clear(settings: Mapping[str, object], grants: Grants) -> list[Finding]:
+    """Addresses whose calls anybody on the way could read. Private ones may be so, where those are allowed."""
+    if grants.refused_host("127.0.0.1") is None:
+        return []
+    return [
+        Finding(
+            setting,
+            "begins with http: credentials and customers' words would cross the internet unencrypted.",
+            "Write https. http is for private addresses, which need AllowPrivateSystems.",
+        )
+        for setting, value in settings.items()
+        if isinstance(value, str) and value.lower().startswith("http://") and not grants.refused_host(_host(value))
+    ]
 
 
 def _check_poll(

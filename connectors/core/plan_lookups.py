@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -80,12 +81,40 @@ def look_at_verification(secret: str, lookups: Lookups) -> list[Finding]:
     return [Finding("Secret", sentence, "Make the webhook with the attribute WebhookUrl, then keep its secret there.")]
 
 
-def look_at_topics(routes: tuple[Route, ...], lookups: Lookups) -> Checks:
-    """Whether the topics are there, and heard."""
+def outside_regions(topics: Mapping[str, str], granted: Sequence[str]) -> list[Finding]:
+    """Topics, by where they stand, of regions that the machine was not granted; none where `granted` is not known."""
+    found = []
+    for path, arn in topics.items():
+        region = topic_region(arn)
+        if region and granted and region not in granted:
+            known = f"{', '.join(granted)}"
+            sentence = f"topic is in region {region}, outside of what Hailback was granted, which is {known}."
+            remedy = f"Deploy Hailback with TopicRegions={','.join((*granted, region))}, or name a topic of {known}."
+            found.append(Finding(path, sentence, remedy))
+    return found
+
+
+def topics_in(routes: object) -> dict[str, str]:
+    """The topics of routes as they are written, whatever else is wrong with them, by where they stand."""
+    found = {}
+    for number, route in enumerate(routes if isinstance(routes, list) else []):
+        topics = route.get("Notify") if isinstance(route, Mapping) else None
+        for index, arn in enumerate(topics if isinstance(topics, list) else []):
+            if isinstance(arn, str):
+                found[f"Routes[{number}].Notify[{index}]"] = arn
+    return found
+
+
+def look_at_topics(routes: tuple[Route, ...], lookups: Lookups, regions: Sequence[str] = ()) -> Checks:
+    """Whether the topics are there, and heard. `regions` are those that the machine was granted: in others it may not
+    even look."""
     checks = Checks([], [])
     for number, route in enumerate(routes):
         for index, arn in enumerate(route.topics):
             path = f"Routes[{number}].Notify[{index}]"
+            if outside := outside_regions({path: arn}, regions):
+                checks.findings += outside
+                continue
             sight, confirmed = lookups.topic(arn)
             region = topic_region(arn)
             match sight:
@@ -93,7 +122,7 @@ def look_at_topics(routes: tuple[Route, ...], lookups: Lookups) -> Checks:
                     sentence = f"topic {arn} does not exist in {region}."
                     checks.findings.append(Finding(path, sentence, "Create it, then deploy again."))
                 case Sight.DENIED:
-                    remedy = "Check that TopicsPrefix, TopicRegions and the topic's own policy allow it."
+                    remedy = "Check that TopicsPrefix, TopicRegions and the topic's policy allow it, and its account."
                     checks.findings.append(Finding(path, f"looking at topic {arn} was denied.", remedy))
                 case Sight.UNREACHABLE:
                     sentence = f"topic {arn} was not checked: SNS in {region} could not be reached."

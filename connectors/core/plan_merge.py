@@ -3,6 +3,7 @@
 One part is the base: it has no priority, and its last route takes whatever nobody else takes. The other parts come
 before it, the lowest priority first and ties by id. Their routes take mentions of sources of their own stack, unless
 they say `Sources: all`, and are called `<id of the part>/<name>`, so that names do not collide; those of the base stay.
+A part beside the base whose effects are off is a shadow: its routes are kept apart and take nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from connectors.core.plan import Plan, Route, SystemConfig, version_of
+from connectors.core.plan import Beside, Plan, Route, SystemConfig, version_of
 from connectors.core.plan_settings import Finding
 
+MOST_SHADOWS = 5
+"""Plans beside the base whose effects are off at once: what each would have done is a line on a case's timeline, in the
+transaction that routes the case."""
 MOST_SYSTEMS = 80
 """Systems of all parts together: that none of them changed meanwhile is part of one transaction of 100 items."""
 
@@ -55,6 +59,11 @@ class PlanPart(BaseModel):
         return self.priority is None
 
     @property
+    def shadow(self) -> bool:
+        """Whether it stands beside the base and takes nothing."""
+        return not self.base and not self.effects
+
+    @property
     def key(self) -> str:
         """What the names of its routes begin with in the merged plan, without the slash; '' for the base."""
         return "" if self.base else self.id
@@ -83,8 +92,14 @@ def merge(parts: Sequence[PlanPart], systems: Mapping[str, SystemConfig]) -> Pla
     if base is None:
         return None
     others = sorted((part for part in parts if not part.base), key=lambda part: (part.priority or 0, part.id))
-    routes = [merged(part, route) for part in others for route in part.routes]
-    return Plan.of((*routes, *base.routes), dict(systems), base.effects)
+    routes: list[Route] = []
+    beside: list[Beside] = []
+    for part in others:
+        named = tuple(merged(part, route) for route in part.routes)
+        said = Beside(id=part.id, priority=part.priority or 0, everywhere=part.everywhere, effects=part.effects)
+        beside.append(said if part.effects else said.model_copy(update={"place": len(routes), "routes": named}))
+        routes += named if part.effects else ()
+    return Plan.of((*routes, *base.routes), dict(systems), base.effects, tuple(beside))
 
 
 def merged(part: PlanPart, route: Route) -> Route:
@@ -123,6 +138,22 @@ def check_part(part: PlanPart) -> list[Finding]:
             remedy = "Write source once, beside $or, or Sources: all."
             findings.append(Finding(f"{path}.When.$or", "asks for a source, which this stack's are already.", remedy))
     return findings
+
+
+def effects_off(part: PlanPart) -> list[Finding]:
+    """What whoever deploys a plan with `Effects: off` has to know: a warning."""
+    if part.effects:
+        return []
+    if part.shadow:
+        sentence = "are off: a shadow. Its routes take nothing, so the plans behind it serve every mention."
+        remedy = "`hailback plans shadows` shows what it would have taken; write Effects: on to put it in force."
+        return [Finding("Effects", sentence, remedy)]
+    sentence = (
+        "are off in the base plan: NOTHING goes out, of new cases and of those that are there. No record, no"
+        " notification, no answer."
+    )
+    remedy = "Write Effects: on; to try a plan out beside this one, deploy it with a Priority and Effects: off."
+    return [Finding("Effects", sentence, remedy)]
 
 
 def _foreign(given: object, name: str, path: str) -> list[Finding]:

@@ -22,6 +22,7 @@ class ResourceRequest:
     """One request of CloudFormation about one custom resource.
 
     `kind` is the resource's type as written (`Custom::Plan`). `properties` and `old_properties` are untrusted.
+    `asked` is when CloudFormation asked, in seconds since 1970; 0 where that is not known.
     """
 
     action: str
@@ -32,6 +33,7 @@ class ResourceRequest:
     physical_id: str
     properties: Mapping[str, object]
     old_properties: Mapping[str, object]
+    asked: int = 0
 
     @property
     def resource(self) -> str:
@@ -84,10 +86,13 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A request that was seen: its place in the order of its resource's requests, and its outcome if it has one."""
+    """A request that was seen: its place in the order of its resource's requests, and its outcome if it has one.
+
+    `late`: a newer request for the same resource came in before, so this one must change nothing."""
 
     ticket: int
     outcome: Outcome | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ class Activation:
     """One line of the plan's history: which version came into force, when (ISO 8601), and by whose request.
 
     `number` counts the changes of what is in force: it orders those of the same second.
-    `version` is '' where none has been in force since. `parts` are the versions of the parts, by id."""
+    `version` is '' where none has been in force since. `parts` are the versions of the parts, by id; `off` the ids of
+    those whose effects were off."""
 
     version: str
     at: str
@@ -105,6 +111,7 @@ class Activation:
     request_id: str
     parts: Mapping[str, str] = field(default_factory=dict)
     number: int = 0
+    off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,8 @@ class Refusal:
 class Change:
     """What one request writes, all or nothing. `moves` are the new pointers, `holds` those that may not have moved;
     `poll` is how often the configured place is asked from now on, in seconds. `said` stands for the text of a part that
-    names a definition: part → what `Store.part_said` is asked by."""
+    names a definition: part → what `Store.part_said` is asked by. `order` is the resource and its request's ticket:
+    none of it is written if a newer request for that resource has come in meanwhile."""
 
     request_id: str
     outcome: Outcome
@@ -134,13 +142,15 @@ class Change:
     parts: tuple[PlanPart, ...] = ()
     activation: Activation | None = None
     said: str | None = None
+    order: tuple[str, int] | None = None
 
 
 class Store(Protocol):
     """The table, as `configure_stack` needs it. Reads are consistent and never cached."""
 
-    def begin(self, request_id: str, resource: str) -> Begun:
-        """Note a request the first time that it is seen; say what became of it if it was seen before."""
+    def begin(self, request_id: str, resource: str, asked: int = 0) -> Begun:
+        """Note a request the first time that it is seen; say what became of it if it was seen before. `asked`: when
+        CloudFormation asked, in seconds; 0 where that is not known."""
         ...
 
     def settle(self, request_id: str, outcome: Outcome) -> Outcome:

@@ -28,12 +28,16 @@ from connectors.core.pattern_operators import (
     SuffixIgnoreCase,
     Wildcard,
 )
+from connectors.core.pattern_parse import parse
+from connectors.core.plan import Plan
 from connectors.core.plan_reading import short
 from connectors.core.plan_settings import Finding
 
 MOST_PAIRS = 300_000
 """Pairs of routes that are compared, a second or two. A plan so large and so much alike that this is not enough is not
 looked through to the end."""
+MOST_WARNINGS = 10
+"""Routes of several plans that are named one by one."""
 _ODD = "\ue001"
 """A private character: a made-up text is like no other."""
 
@@ -56,6 +60,31 @@ def unreachable(given: Sequence[object], patterns: Sequence[Pattern | None]) -> 
         sentence = f"is never reached: Routes[{by}]{_named(given[by])} takes all that it would."
         findings.append(Finding(f"Routes[{index}].When", sentence, "Move it before that route, or remove it."))
     return findings
+
+
+def overshadowed(plan: Plan, part: str | None) -> list[Finding]:
+    """Routes that another plan's leave nothing for, in plans that are merged: warnings for whoever deploys `part`, the
+    id of a plan beside the base, None for the base."""
+    conditions = [None if route.when is None else parse(route.when, route.name) for route in plan.routes]
+    known = [(place, pattern) for place, pattern in enumerate(conditions) if pattern is not None]
+    first = next((place for place, route in enumerate(plan.routes) if route.plan == part), 0)
+    findings = []
+    for place, other in _covered([pattern for _, pattern in known]):
+        index, by = known[place][0], known[other][0]
+        route, wider = plan.routes[index], plan.routes[by]
+        if route.plan == wider.plan or part not in (route.plan, wider.plan):
+            continue
+        if route.plan == part:
+            sentence = f"is never reached: route {wider.name} of another plan takes all that it would."
+            findings.append(Finding(f"Routes[{index - first}].When", sentence, "Change the Priority, or remove it."))
+        else:
+            sentence = f"takes all that route {route.name} of another plan would, which is never reached any more."
+            findings.append(Finding(f"Routes[{by - first}].When", sentence, "Narrow it, or change the Priority."))
+    left = len(findings) - MOST_WARNINGS
+    more = (
+        [Finding("Routes", f"and {left} more routes of one plan leave nothing for another's.", "")] if left > 0 else []
+    )
+    return [*findings[:MOST_WARNINGS], *more]
 
 
 def _named(route: object) -> str:

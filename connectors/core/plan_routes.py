@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import get_args
 
 from connectors.core.durations import seconds
+from connectors.core.facts import FIELDS
 from connectors.core.pattern import Pattern
 from connectors.core.plan import PRIORITIES, Priority, Route, canonical
 from connectors.core.plan_options import OPTIONS
@@ -21,9 +22,11 @@ from connectors.core.plan_reading import (
     Grants,
     closest,
     list_of,
+    misspelt,
     short,
     stem_of,
     text_of,
+    told_once,
     unfamiliar,
 )
 from connectors.core.plan_settings import Finding
@@ -59,10 +62,26 @@ ROUTE_NOT_BUILT = {
     "Reply": "Remove it; until then an agent's public reply in a record goes out to the customer as it is.",
     **{name: f"Write Case; no registered system of record takes {what} yet." for name, what in _RECORDS.items()},
 }
+_CALLED = {
+    **dict.fromkeys(("if", "match", "matches", "pattern", "filter", "where", "condition", "conditions"), "When"),
+    **dict.fromkeys(("system", "systems", "record", "records", "tracker"), "Case"),
+    **dict.fromkeys(("topic", "topics", "tell", "notification", "notifications", "alert"), "Notify"),
+    **dict.fromkeys(("tag", "tags"), "Labels"),
+    **dict.fromkeys(("timeout", "failafter", "fallbackafter"), "FailOverAfter"),
+    **dict.fromkeys(("severity", "urgency"), "Priority"),
+    **dict.fromkeys(("gather", "batch", "window", "debounce"), "Coalesce"),
+    **dict.fromkeys(("chain", "chains", "escalation"), "Escalate"),
+    **dict.fromkeys(("policy", "policies", "replypolicy"), "Reply"),
+}
+"""What people who know another tool write."""
+_ASKED = frozenset(path.partition(".")[0] for path in (*FIELDS, "metrics.", "$or"))
+"""What stands in a `When`."""
 _OF_CASES = ("Case", "Notify", "FailOverAfter", "Priority", "Coalesce")
 """What means nothing for a route that only counts."""
 _EXAMPLE = "Write one route with Name, Case and Notify."
+_LISTED = f"Begin each with a hyphen. {_EXAMPLE}"
 _DURATION = "Write a whole number with s, m, h or d, such as 90s or 2m."
+_BOOLEANS = ("true", "false")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LABEL = re.compile(r"\w[\w-]{0,59}")
 _TOPIC_ARN = re.compile(
@@ -87,9 +106,9 @@ def check_plan(
     if given is None and "Definition" in properties:
         return (None, findings) if findings else ((), [])
     if given is None:
-        findings.append(Finding("Routes", "is missing.", _EXAMPLE))
+        findings = told_once([*findings, Finding("Routes", "is missing.", _EXAMPLE)])
     elif not isinstance(given, list) or not given:
-        findings.append(Finding("Routes", "is not a list of routes.", _EXAMPLE))
+        findings.append(Finding("Routes", "is not a list of routes.", _LISTED if given else _EXAMPLE))
     else:
         names = None if sources is None else tuple(sources.names)
         routes, more = check_routes(given, grants, names, beside="Priority" in properties)
@@ -106,15 +125,18 @@ def check_routes(
     findings: list[Finding] = []
     routes: list[Route] = []
     patterns: list[Pattern | None] = []
+    asking = list(given)
     for index, one in enumerate(given):
         checked = _Checked(one, f"Routes[{index}]", grants, connectors)
         findings += checked.findings
         patterns.append(checked.pattern)
+        if checked.unasked and isinstance(one, dict):
+            asking[index] = {**one, "When": None}
         routes += [checked.route] if checked.route else []
     findings += _names(given)
     if not beside:
-        findings += _catch_all(given)
-    findings += unreachable(given, patterns)
+        findings += _catch_all(asking)
+    findings += unreachable(asking, patterns)
     return (None, findings) if findings else (tuple(routes), [])
 
 
@@ -150,20 +172,28 @@ class _Checked:
         self.path, self.grants = path, grants
         self.route: Route | None = None
         self.pattern: Pattern | None = None
+        self.unasked = False
+        """Whether it has a condition under a wrong name: then it is no catch-all."""
         self.findings: list[Finding] = []
         if not isinstance(given, dict):
             self._note("", "is not a route.", "Write Name, Case and Notify under it.")
             return
         self.given: Mapping[str, object] = given
-        self.findings += unfamiliar(given, ROUTE_FIELDS, ROUTE_NOT_BUILT, f"{path}.", envelope=())
+        beside = [key for key in given if key in _ASKED]
+        for key in beside:
+            self._note(key, "is not a field of a route.", "Write it below When, further in.")
+        rest = {key: value for key, value in given.items() if key not in beside}
+        self.findings += unfamiliar(rest, ROUTE_FIELDS, ROUTE_NOT_BUILT, f"{path}.", envelope=(), meant=_CALLED)
+        self.unasked = "When" not in given and (bool(beside) or misspelt(self.findings, path, "When"))
         name = self._name()
         opens = self._opens()
         when = self._when(connectors)
-        systems = self._systems() if opens else ()
-        topics = self._topics() if opens else ()
+        systems = self._systems() if opens and self._asked_for("Case") else ()
+        topics = self._topics() if opens and self._asked_for("Notify") else ()
         labels, priority = self._labels(), self._priority()
         wait = self._duration("FailOverAfter", "2m", LONGEST_FAIL_OVER, "a day", "Write 1d or less.")
         coalesce = self._duration("Coalesce", "0s", LONGEST_COALESCE, "an hour", "Write 1h or less.")
+        self.findings = told_once(self.findings)
         if not self.findings and name is not None:
             self.route = Route(
                 name=name,
@@ -189,10 +219,15 @@ class _Checked:
             self._note("Name", "is not a route's name.", "Use up to 64 letters, digits, hyphens and underscores.")
         return name
 
+    def _asked_for(self, field: str) -> bool:
+        """Whether the field has to be there: what `Open` may be meant to say does not make it missing."""
+        instead = field == "Case" and any(name in self.given for name in _RECORDS)
+        return field in self.given or (self.given.get("Open", "case") == "case" and not instead)
+
     def _opens(self) -> bool:
         given = self.given.get("Open", "case")
-        if given not in {"case", "count"}:
-            near = closest(given, ("case", "count")) if isinstance(given, str) else None
+        if given not in ("case", "count"):
+            near = closest(given, ("case", "count")) if isinstance(given, str) and given not in _BOOLEANS else None
             self._note(
                 "Open", "is neither case nor count.", f"Did you mean {near}?" if near else "Write case or count."
             )
@@ -216,7 +251,7 @@ class _Checked:
         for index, system in enumerate(systems):
             if not SYSTEM_ID.fullmatch(system):
                 sentence = f"'{short(system)}' is not the id of a Custom::System."
-                self._note(f"Case[{index}]", sentence, "Write !Ref and the resource's name.")
+                self._note(f"Case[{index}]", sentence, _by_name(system, "resource"))
         return tuple(systems)
 
     def _topics(self) -> tuple[str, ...]:
@@ -260,10 +295,17 @@ class _Checked:
         return float(wait)
 
 
+def _by_name(written: str, what: str) -> str:
+    if "${" in written:
+        return "Write !Sub before it: nothing fills it in otherwise."
+    quoted = written.lstrip().startswith(("!Ref", "Ref "))
+    return "Take the quotes off !Ref: in them it is a text." if quoted else f"Write !Ref and the {what}'s name."
+
+
 def _check_topic(arn: str, path: str, grants: Grants) -> list[Finding]:
     match = _TOPIC_ARN.fullmatch(arn)
     if match is None:
-        return [Finding(path, f"'{short(arn)}' is not the ARN of an SNS topic.", "Write !Ref and the topic's name.")]
+        return [Finding(path, f"'{short(arn)}' is not the ARN of an SNS topic.", _by_name(arn, "topic"))]
     if match["name"].endswith(".fifo"):
         return [Finding(path, "a FIFO topic is not built yet.", "Use a standard topic.")]
     stem = stem_of(grants.topics_prefix)

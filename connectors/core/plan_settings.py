@@ -13,7 +13,27 @@ from typing import Any
 from pydantic import BaseModel, SecretStr, ValidationError
 
 _PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]*@", re.IGNORECASE)
-_LISTED = {"missing": "is missing.", "extra_forbidden": "is not a field."}
+_HOLE = re.compile(r"\$\{[^}]*\}")
+_REMEDIES = {
+    "missing": ("is missing.", "Write {field}; this connector needs it."),
+    "extra_forbidden": ("is not a field.", "Remove it."),
+    "string_type": ("is not one text.", "Write one text, in quotes and without brackets."),
+    "float_parsing": ("is not a number.", "Write a number such as 50, in digits and without a unit."),
+    "float_type": ("is not a number.", "Write a number such as 50, in digits and without a unit."),
+    "int_parsing": ("is not a whole number.", "Write one such as 50, in digits and without a unit."),
+    "greater_than": ("is not greater than {gt}.", "Write a greater number."),
+    "greater_than_equal": ("is less than {ge}.", "Write {ge} or more."),
+    "less_than": ("is not less than {lt}.", "Write a smaller number."),
+    "less_than_equal": ("is greater than {le}.", "Write {le} or less."),
+    "too_short": ("has {actual_length} entries.", "Write {min_length} or more."),
+    "too_long": ("has {actual_length} entries.", "Write {max_length} or fewer."),
+    "string_too_short": ("is too short.", "Write {min_length} or more characters, or remove the field."),
+    "string_too_long": ("is too long.", "Write {max_length} characters or fewer."),
+    "string_pattern_mismatch": ("has not the form {pattern}.", "Write it in that form."),
+    "literal_error": ("is none of the values that it may have.", "Write {expected}."),
+    "bool_parsing": ("is neither true nor false.", "Write true or false."),
+}
+"""By pydantic's name of the error: what is wrong, and what to do. https://docs.pydantic.dev/latest/errors/validation_errors/"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +66,31 @@ def read_settings(model: type[BaseModel], given: Mapping[str, object]) -> tuple[
         for name, value in given.items()
         if isinstance(value, str) and _PASSWORD_IN_URL.match(value)
     ]
+    findings += [
+        Finding(name, f"holds {hole[0][:80]}, which nothing fills in.", "Write !Sub before the text.")
+        for name, value in given.items()
+        if isinstance(value, str) and (hole := _HOLE.search(value))
+    ]
     if findings:
         return {}, findings
     try:
         settings = model.model_validate({names[name]: value for name, value in given.items()})
     except ValidationError as error:
         shown = {key: name for name, key in names.items()}
-        return {}, [_finding(dict(fault), shown) for fault in error.errors(include_url=False, include_input=False)]
+        faults = [dict(fault) for fault in error.errors(include_url=False, include_input=False)]
+        found = _findings(faults, shown)
+        mappings = {name for name, value in given.items() if isinstance(value, Mapping)} & {
+            _field(one) for one in found
+        }
+        return {}, [
+            *(Finding(name, "is a mapping.", "Write one text, or texts in brackets.") for name in sorted(mappings)),
+            *(one for one in found if _field(one) not in mappings),
+        ]
     return settings.model_dump(mode="json", by_alias=True), []
+
+
+def _field(finding: Finding) -> str:
+    return finding.path.partition("[")[0].partition(".")[0]
 
 
 def pascal(field: str) -> str:
@@ -61,13 +98,27 @@ def pascal(field: str) -> str:
     return "".join(part.capitalize() for part in field.split("_"))
 
 
+def _findings(faults: list[dict[str, Any]], shown: Mapping[str, str]) -> list[Finding]:
+    """A sentence for each, but none for a list that is short only because its entries are wrong."""
+    places = [tuple(fault["loc"]) for fault in faults]
+    return [
+        _finding(fault, shown)
+        for fault, place in zip(faults, places, strict=True)
+        if fault["type"] != "too_short" or not any(other[: len(place)] == place != other for other in places)
+    ]
+
+
 def _finding(fault: Mapping[str, Any], shown: Mapping[str, str]) -> Finding:
     first, *rest = fault["loc"] or ("Properties",)
     path = shown.get(str(first), str(first)) + "".join(
         f"[{step}]" if isinstance(step, int) else f".{pascal(str(step))}" for step in rest
     )
-    if fault["type"] in _LISTED:
-        return Finding(path, _LISTED[fault["type"]], "Write it." if fault["type"] == "missing" else "Remove it.")
+    if fault["type"] in _REMEDIES:
+        sentence, remedy = _REMEDIES[fault["type"]]
+        said = {"field": path, **fault.get("ctx", {})}
+        return Finding(path, sentence.format(**said), remedy.format(**said))
     message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = re.sub(r"^Input ", "the value ", message).strip().rstrip(".")
-    return Finding(path, f"{message}.", "Correct it.")
+    # Our own connectors say what is wrong and, after a semicolon, what to write.
+    what, _, remedy = message.partition("; ")
+    return Finding(path, f"{what}.", f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "Correct it.")

@@ -9,11 +9,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from connectors.core.facts import CLOSED, FIELDS, MOST_COUNTED, NOT_BUILT, FieldType, field_type
+from connectors.core.facts import CLOSED, ELSEWHERE, FIELDS, MOST_COUNTED, NOT_BUILT, FieldType, field_type
 from connectors.core.pattern import Key, Pattern
 from connectors.core.pattern_coerce import FieldType as Written
 from connectors.core.pattern_coerce import coerce
-from connectors.core.pattern_operators import Absent, AnythingBut, Check, Cidr, Equals, Exists, Numeric
+from connectors.core.pattern_operators import (
+    Absent,
+    AnythingBut,
+    Check,
+    Cidr,
+    Equals,
+    Exists,
+    IgnoreCase,
+    Numeric,
+    Prefix,
+    PrefixIgnoreCase,
+)
 from connectors.core.pattern_parse import OPERATORS, PatternError, parse, read
 from connectors.core.plan_reading import SYSTEM_ID, closest, short
 from connectors.core.plan_settings import Finding
@@ -23,6 +34,13 @@ _TYPES: dict[str, Written] = {
     "metrics.*": "number",
 }
 _METRICS = "metrics.<name>"
+_COUNTS = {"author.followers", "person.mentions"}
+_LOGIC = {
+    **dict.fromkeys(("or", "any"), "Did you mean $or?"),
+    **dict.fromkeys(("and", "all"), "Write its fields without it: all fields of a When have to fit."),
+    **dict.fromkeys(("not", "none"), "Write {anything-but: …} in the list of the field that it is about."),
+}
+"""What other languages join conditions with."""
 
 
 def check_when(
@@ -79,6 +97,9 @@ def _unknown(given: object, where: str, path: str) -> Iterator[Finding]:
     for name, value in given.items() if isinstance(given, Mapping) else ():
         at = f"{where}.{short(str(name))}"
         if name == "$or":
+            if not isinstance(value, list):
+                example = "Write [{field: [value]}, {other: [value]}]."
+                yield Finding(at, "is not a list of at least two alternatives.", example)
             for number, one in enumerate(value if isinstance(value, list) else ()):
                 yield from _unknown(one, f"{at}[{number}]", path)
             continue
@@ -100,6 +121,10 @@ def _meant(field: str) -> tuple[str, str]:
         return f"is no value: it has the fields {', '.join(part.rpartition('.')[2] for part in parts)}.", (
             f"Write {parts[0]}, as {field}: {{{parts[0].rpartition('.')[2]}: […]}}."
         )
+    if logic := _LOGIC.get(field.rpartition(".")[2].lower().lstrip("$")):
+        return "is not a field of a mention.", logic
+    if elsewhere := ELSEWHERE.get(field.rpartition(".")[2].lower()):
+        return "is not a field of a mention.", elsewhere
     short_names = {known.rpartition(".")[2]: known for known in reversed(FIELDS)}
     near = closest(field, [*FIELDS, *NOT_BUILT]) or short_names.get(
         closest(field.rpartition(".")[2], list(short_names)) or ""
@@ -146,10 +171,28 @@ def _outside(path: str, test: Check, where: str, closed: Mapping[str, tuple[obje
         yield Finding(where, f"{test.words} can never be true.", _instead(test, known))
     elif path == "source" and isinstance(test, Equals) and not SYSTEM_ID.fullmatch(str(test.value)):
         yield Finding(where, f"{test.words} is not the id of a Custom::Source.", "Write !Ref and the resource's name.")
+    elif path == "created_at" and isinstance(test, Equals) and "T" not in str(test.value or "T"):
+        remedy = f"Write {{prefix: '{short(str(test.value))}'}}."
+        yield Finding(where, f"{test.words} can never be true: it is a moment, such as 2026-12-24T09:30:00Z.", remedy)
+    elif path == "author.handle" and (said := _spelt(test)).startswith("@"):
+        yield Finding(where, f"{test.words} can never be true: a handle has no @.", f"Write {short(said[1:])}.")
+    elif path in _COUNTS and isinstance(test, Numeric) and _below(test, 0):
+        yield Finding(where, f"{test.words} can never be true: it is counted from 0.", "Ask for 0 or more.")
     elif path == "person.mentions" and _beyond(test):
         yield Finding(where, f"{test.words} can never be true: it is counted to {MOST_COUNTED}.", "Ask for less.")
     elif path == "confidence" and not (isinstance(test, Equals) and test.value is None) and not _share(test):
         yield Finding(where, f"{test.words} can never be true: it lies between 0 and 1.", "Write a share such as 0.8.")
+
+
+def _spelt(test: Check) -> str:
+    """The text that something has to be, or to begin with."""
+    if isinstance(test, Equals):
+        return test.value if isinstance(test.value, str) else ""
+    return test.text if isinstance(test, IgnoreCase | Prefix | PrefixIgnoreCase) else ""
+
+
+def _below(test: Numeric, least: float) -> bool:
+    return test.high is not None and (test.high < least or (test.high == least and test.high_open))
 
 
 def _beyond(test: Check) -> bool:
@@ -172,7 +215,8 @@ def _there(test: Exists | Absent, where: str, kind: FieldType | None) -> Finding
 def _share(test: Check) -> bool:
     """Whether a share of one can fit, as far as the ends of the range tell."""
     if isinstance(test, Numeric):
-        return (test.low is None or test.low <= 1) and (test.high is None or test.high >= 0)
+        above = test.low is not None and (test.low > 1 or (test.low == 1 and test.low_open))
+        return not above and not _below(test, 0)
     return not isinstance(test, Equals) or (isinstance(test.value, int | float) and 0 <= test.value <= 1)
 
 

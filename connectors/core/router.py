@@ -67,40 +67,71 @@ class Router:
     def route(self, case: Case) -> Route | None:
         """The route that a case has, of its own plan."""
         plan = self._plans.plan(case.plan_version or "")
-        return plan.named(case.route) if plan is not None else None
+        place = self._routing(plan).place(case.route) if plan is not None else None
+        return plan.routes[place] if plan is not None and place is not None else None
 
     def decide(self, case: Case, waiting: Sequence[CaseEvent], now: int) -> Decided | None:
         """How far the case is to be brought in one transaction: to the first event that raises it. None without a
         plan."""
         before, lower, urgent, again = case, None, None, now + self._grace
         said: list[CaseEvent] = []
-        step = self._routed(case, now) if not case.routed else self._moved(case, now, again)
-        if step is not None:
-            case, said = step.case, [step.said]
+        lasting = self._shadows()
+        if case.routed:
+            step = self._moved(case, now, again)
+            case, said = (step.case, [step.said]) if step is not None else (case, said)
+        else:
+            case, said = self._routed(case, now, lasting)
         if not case.routed:
             return None
         events: list[CaseEvent] = []
-        for event in waiting[: share(len(failover.engaged(case)) + 1)]:
+        for event in waiting[: share(len(failover.engaged(case)) + 1, 2 * len(lasting))]:
             events.append(event)
             lifted = self._lifted(case, event, now, again)
             if lifted is not None:
                 lower = case if lifted.said.kind is Happening.RAISED else None
                 case, urgent = lifted.case, event.mention
                 said.append(lifted.said)
+            case, lines = self._shadowed(case, event, now, lasting) if lasting else (case, [])
+            said += lines
+            if lifted is not None or lines:
                 break
         return Decided(before, case, tuple(events), tuple(said), urgent, lower)
 
-    def _routed(self, case: Case, now: int) -> routing.Step | None:
+    def _routed(self, case: Case, now: int, lasting: frozenset[str]) -> tuple[Case, list[CaseEvent]]:
         plan = self._plans.active_plan()
         if plan is None:
-            return None
+            return case, []
         compiled = self._routing(plan)
         asked = self._facts(case, case.first_mention, compiled.asks_for_person) if compiled.asks else None
-        return routing.opened(case, compiled, asked or {}, now)
+        step = routing.opened(case, compiled, asked or {}, now)
+        if not asked or not lasting:
+            return step.case, [step.said]
+        place = compiled.place(step.case.route) or 0
+        case, lines = compiled.shadows.told(step.case, asked, place, case.first_mention, now, lasting)
+        return case, [step.said, *lines]
+
+    def _shadows(self) -> frozenset[str]:
+        """The plans beside the base whose effects are off now."""
+        active = self._plans.active_plan()
+        return frozenset(one.id for one in active.shadows) if active is not None else frozenset()
+
+    def _shadowed(
+        self, case: Case, event: CaseEvent, now: int, lasting: frozenset[str]
+    ) -> tuple[Case, list[CaseEvent]]:
+        """What shadows of the case's own plan would have made of a later post."""
+        plan = self._plans.plan(case.plan_version or "")
+        if plan is None or not plan.shadows or not _later(case, event):
+            return case, []
+        compiled, mention = self._routing(plan), event.mention or ""
+        facts, own = self._facts(case, mention, compiled.asks_for_person), compiled.place(case.route)
+        if facts is None or own is None:
+            return case, []
+        place = min(own, compiled.first(facts))
+        return compiled.shadows.told(case, facts, place, mention, now, lasting, again=True)
 
     def _lifted(self, case: Case, event: CaseEvent, now: int, again: int) -> routing.Step | None:
         """What a new post makes of its case: one that was only counted may be opened, another one raised."""
-        if event.kind is not Happening.SAID or event.mention is None or event.mention == case.first_mention:
+        if event.mention is None or not _later(case, event):
             return None
         counted = case.state == COUNTED
         plan = (self._plans.active_plan() if counted else None) or self._plans.plan(case.plan_version or "")
@@ -132,10 +163,15 @@ class Router:
         return found
 
 
-def share(systems: int) -> int:
+def _later(case: Case, event: CaseEvent) -> bool:
+    """Whether it is a post of somebody, and not the first."""
+    return event.kind is Happening.SAID and event.mention is not None and event.mention != case.first_mention
+
+
+def share(systems: int, lines: int = 0) -> int:
     """Events of a case that so many systems hold that fit into one transaction, with all that they plan: each is no
-    longer due, has a note or a status for each system, and may be answered."""
-    room = _FIT - _BESIDE
+    longer due, has a note or a status for each system, and may be answered. `lines`: further ones of the timeline."""
+    room = _FIT - _BESIDE - lines
     fitting = (
         count for count in range(MOST, 1, -1) if (count + 1) * (2 + systems) + min(_MARKS, count) * systems <= room
     )

@@ -19,6 +19,7 @@ from connectors.core.pattern import Pattern
 from connectors.core.pattern_index import Index
 from connectors.core.pattern_parse import parse
 from connectors.core.plan import Plan, Route, higher
+from connectors.core.shadow import Shadows
 
 TOLD = 10
 """Earlier routes of which the timeline says why they did not take a mention."""
@@ -34,6 +35,8 @@ class Routing:
         self.plan = plan
         patterns = [_pattern(route) for route in plan.routes]
         self._index = Index(patterns)
+        self.shadows = Shadows(plan)
+        patterns += self.shadows.patterns
         self.asks = any(one is not None for one in patterns)
         """Whether anything is asked of a mention at all."""
         paths = {key.path for one in patterns if one for branch in one.branches for key in branch.keys}

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from connectors.core.errors import PayloadError
 from connectors.core.html import plain_text
@@ -145,6 +145,7 @@ def _mention(envelope: Envelope, post: Mapping[str, Any], *, restored: bool = Fa
         native_id=_id(post, "id"),
         conversation_id=topic,
         parent_id=f"{topic}#{answered}" if answered else None,
+        kind=_kind(post, answered),
         version=1 if (version := _whole(post, "version")) is None else version,
         author=author,
         title=_string(post, "topic_title"),
@@ -159,6 +160,15 @@ def _mention(envelope: Envelope, post: Mapping[str, Any], *, restored: bool = Fa
         restored=restored,
         order=envelope.order,
     )
+
+
+def _kind(post: Mapping[str, Any], answered: int | None) -> Literal["post", "reply"] | None:
+    """A topic's first post opens the conversation, every other one replies to it, whether or not it names a post that
+    it answers: `reply_to_post_number` is null where somebody answers the topic. None where the body says neither."""
+    number = _whole(post, "post_number")
+    if answered or (number or 0) > 1:
+        return "reply"
+    return "post" if number == 1 else None
 
 
 def _deletion(envelope: Envelope, post: Mapping[str, Any]) -> Deletion:

@@ -23,6 +23,10 @@ def _account(value: str) -> str:
 
 
 def _forum(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise ValueError("an address ends before ? and #; it looks like https://forum.acme.com")
+    if value.strip().lower().startswith(("http:", "https:")) and "://" not in value:
+        raise ValueError("two slashes follow the colon; it looks like https://forum.acme.com")
     return read_site(value, "the value").base
 
 

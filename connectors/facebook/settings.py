@@ -38,6 +38,12 @@ def _address(value: str) -> str:
     return address
 
 
+def _version(value: str) -> str:
+    if not re.fullmatch(r"v[0-9]{1,3}\.[0-9]{1,2}", value, re.ASCII):
+        raise ValueError(f"this is not a version of the Graph API; write it like {VERSION}")
+    return value
+
+
 PageId = Annotated[str, AfterValidator(_page)]
 Pages = Annotated[tuple[PageId, ...], BeforeValidator(_one_or_many)]
 
@@ -55,7 +61,9 @@ class FacebookSource(AnyPage):
 
     account: Pages = Field(alias="Account", min_length=1)
     api_url: Annotated[str, AfterValidator(_address)] = Field(default=GRAPH, alias="ApiUrl")
-    api_version: str = Field(default=VERSION, alias="ApiVersion", pattern=r"^v[0-9]{1,3}\.[0-9]{1,2}$")
+    api_version: Annotated[str, AfterValidator(_version)] = Field(
+        default=VERSION, alias="ApiVersion", json_schema_extra={"pattern": r"^v[0-9]{1,3}\.[0-9]{1,2}$"}
+    )
 
     @property
     def page(self) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 
 def _root(value: str) -> str:
@@ -58,6 +67,18 @@ class RoundupSystem(BaseModel):
     status_pending: Names = Field(default=("need-eg", "deferred"), alias="StatusPending")
     status_solved: Names = Field(default=("resolved", "done-cbb"), alias="StatusSolved")
     reply_prefix: Annotated[str, AfterValidator(_filled)] = Field(default="reply:", alias="ReplyPrefix", max_length=40)
+
+    @field_validator("status_pending", "status_solved")
+    @classmethod
+    def _in_one_place(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """A status that is in two of the lists could be read in two ways."""
+        for field, other in (("status_open", "StatusOpen"), ("status_pending", "StatusPending")):
+            twice = sorted(set(names) & set(info.data.get(field) or ())) if field != info.field_name else []
+            if twice:
+                raise ValueError(
+                    f"{twice[0][:80]!r} is in {other} too, as written or by default; name it in one of the two"
+                )
+        return names
 
     @property
     def authority(self) -> str:

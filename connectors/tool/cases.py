@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from connectors.tool.target import RoutesOption, StackOption, StateFolderOption, StateOption, sentences, target
+from connectors.tool.target import RoutesOption, StackOption, StateFolderOption, StateOption, sentences, stop, target
 
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 def cases(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many, newest change first.")] = 20,
-    state: Annotated[str, typer.Option("--state", help="Only cases in this state.")] = "open",
+    state: Annotated[str, typer.Option("--state", help="open, pending, solved, or counted.")] = "open",
     as_json: JsonOption = False,
     folder: StateFolderOption = None,
     stack: StackOption = None,
@@ -22,9 +22,13 @@ def cases(
 ) -> None:
     """List cases: what they wait for, where their records are.
 
-    Exit code 0 also where there are none.
+    A conversation that a route with Open: count took is no case; --state counted lists these. Exit code 0 also where
+    there are none.
     """
-    from connectors.tool.casework import summaries
+    from connectors.tool.casework import STATES, summaries
+
+    if state not in STATES:
+        stop(f"{state!r} is no state of a case; there are {', '.join(STATES)}", 2)
 
     with sentences():
         found = summaries(target(folder, stack, routes).cases, limit, state)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening
+from connectors.core.case import COUNTED, Case, CaseEvent, Effect, EffectKind, EffectState, Happening
 from connectors.core.compose import moment
 from connectors.core.unanswered import waits_since
 from connectors.tool.deployment import DeploymentError
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 _MOST = 1000
-_STATES = ("open", "pending", "solved")
-"""States in which a case is looked for by the beginning of its id."""
+STATES = ("open", "pending", "solved", COUNTED)
+"""The states of a case; what is only counted (`Open: count`) is one that has no record and tells nobody."""
 
 
 def summaries(cases: Cases, limit: int, state: str) -> list[Document]:
@@ -33,7 +33,7 @@ def find_case(cases: Cases, identity: str) -> Case:
     wanted = identity if identity.startswith("case-") else f"case-{identity}"
     if (exact := cases.case(wanted)) is not None:
         return exact
-    found = {case.id: case for state in _STATES for case in cases.newest(_MOST, state) if case.id.startswith(wanted)}
+    found = {case.id: case for state in STATES for case in cases.newest(_MOST, state) if case.id.startswith(wanted)}
     if not found:
         raise DeploymentError(f"there is no case {identity}; `hailback cases` lists them")
     if len(found) > 1:
@@ -116,6 +116,7 @@ def _summary(case: Case, effects: Sequence[Effect], events: Sequence[CaseEvent] 
     return {
         "id": case.id,
         "state": case.state,
+        "counted": case.state == COUNTED,
         "waiting": waiting(case, effects, events),
         "unanswered_since": _time(waits_since(events)) if case.state == "open" else None,
         "refused": [{"what": f"{_KINDS[one.kind]} for {one.target}", "why": one.error or ""} for one in refused],

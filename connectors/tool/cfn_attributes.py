@@ -1,37 +1,35 @@
-"""`!GetAtt` of our resources anywhere in a template: an attribute that one does not have fails the deployment."""
+"""Attributes that `!GetAtt` asks of our resources and of topics: one that they do not have fails the deployment."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
 from connectors.core import door
 from connectors.core.plan_grammar import closest
-from connectors.tool.cfn_text import Fields, Items, Leaf, Node, Place, Text
+from connectors.tool.cfn_text import Fields, Leaf, Node, Text
 from connectors.tool.cfn_values import OURS
 
-_HOLE = re.compile(r"\$\{([A-Za-z0-9]+)\.([A-Za-z0-9.]+)\}")
 _OF_PLANS = ("Version", "Warnings")
 _OF_PLACES = ("WebhookUrl", "Version", "Connector", "Warnings")
+_OF_TOPICS = ("TopicArn", "TopicName")
+"""https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html"""
 
 
-def wrong_attributes(text: Text) -> Iterator[tuple[Place, str, str, str, str]]:
-    """Place, resource, attribute, what is wrong, and the remedy."""
-    resources = text.section("Resources")
-    for place, name, attribute in _named(text.root):
-        node = resources.get(name)
-        kind = _leaf(node, "Type")
-        if kind not in OURS or not isinstance(node, Fields):
-            continue
-        connector = _leaf(node.values.get("Properties"), "Connector")
-        known = _OF_PLANS if kind == "Custom::Plan" else _OF_PLACES
-        if attribute == "WebhookUrl" and kind != "Custom::Plan" and connector and not _tells(connector):
-            sentence = f"{connector} tells nothing by webhook, so {name} has no WebhookUrl."
-            yield place, name, attribute, sentence, "Remove it."
-        elif attribute not in known:
-            near = closest(attribute, known)
-            remedy = f"Did you mean {near}?" if near else f"Use one of: {', '.join(known)}."
-            yield place, name, attribute, f"{name} has no attribute {attribute[:80]}.", remedy
+def wrong_attribute(text: Text, name: str, attribute: str) -> tuple[str, str] | None:
+    """What is wrong with asking this resource for this attribute, and the remedy; None where nothing is known to be."""
+    node = text.section("Resources").get(name)
+    kind = _leaf(node, "Type")
+    if not isinstance(node, Fields) or (kind not in OURS and kind != "AWS::SNS::Topic"):
+        return None
+    known = _OF_TOPICS if kind == "AWS::SNS::Topic" else _OF_PLANS if kind == "Custom::Plan" else _OF_PLACES
+    connector = _leaf(node.values.get("Properties"), "Connector")
+    if attribute == "WebhookUrl" and known is _OF_PLACES and connector and not _tells(connector):
+        return f"{connector} tells nothing by webhook, so {name} has no WebhookUrl.", "Remove it."
+    if attribute in known:
+        return None
+    if not attribute:
+        return f"asks for no attribute of {name}.", f"Write !Ref {name}, or one of: {', '.join(known)}."
+    near = closest(attribute, known)
+    remedy = f"Did you mean {near}?" if near else f"Use one of: {', '.join(known)}."
+    return f"{name} has no attribute {attribute[:80]}.", remedy
 
 
 def _tells(connector: str) -> bool:
@@ -43,21 +41,3 @@ def _tells(connector: str) -> bool:
 def _leaf(node: Node | None, name: str) -> str | None:
     found = node.values.get(name) if isinstance(node, Fields) else None
     return found.text if isinstance(found, Leaf) else None
-
-
-def _named(node: Node) -> Iterator[tuple[Place, str, str]]:
-    if isinstance(node, Items):
-        for one in node.values:
-            yield from _named(one)
-    if not isinstance(node, Fields):
-        return
-    match node.values.get("Fn::GetAtt"):
-        case Items(values=(Leaf(text=str() as name), Leaf(text=str() as attribute))):
-            yield node.place, name, attribute
-    sub = node.values.get("Fn::Sub")
-    text = sub.values[0] if isinstance(sub, Items) and sub.values else sub
-    if isinstance(text, Leaf):
-        for name, attribute in _HOLE.findall(text.text or ""):
-            yield text.place, name, attribute
-    for inner in node.values.values():
-        yield from _named(inner)

@@ -34,6 +34,14 @@ def _begins(rest: str, name: str) -> bool:
     return bool(name) and rest.startswith(name) and rest[len(name) : len(name) + 1] in {"", ".", "["}
 
 
+def shown(path: Path) -> str:
+    """`("Routes", 0, "Case")` → `Routes[0].Case`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
 def under(path: Path, above: Path) -> bool:
     """Whether one path is another, or lies within it."""
     return path[: len(above)] == above

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
@@ -63,6 +64,7 @@ class Slip:
     """Something that CloudFormation would not take, whatever it means."""
 
     place: Place
+    steps: tuple[str, ...]
     sentence: str
     remedy: str
 
@@ -80,6 +82,14 @@ class Text:
         found = self.root.values.get(name)
         return found.values if isinstance(found, Fields) else {}
 
+    @property
+    def generated(self) -> bool:
+        """Whether CloudFormation makes up resources itself, by a loop or a macro: not all names are in the file."""
+        macros = self.root.values.get("Transform")
+        named = macros.values if isinstance(macros, Items) else () if macros is None else (macros,)
+        plain = all(isinstance(one, Leaf) and one.text == "AWS::LanguageExtensions" for one in named)
+        return not plain or any(name.startswith("Fn::") for name in self.section("Resources"))
+
 
 def load(path: Path) -> Text:
     """Read a file. Raises `TemplateError`."""
@@ -88,9 +98,22 @@ def load(path: Path) -> Text:
     except OSError as error:
         raise TemplateError(f"{path}: {error.strerror or 'cannot be read'}") from error
     try:
+        if path.suffix.lower() == ".json":
+            _read_json(raw)
         return read(raw)
     except TemplateError as error:
         raise TemplateError(f"{path}: {error}") from None
+
+
+def _read_json(raw: bytes) -> None:
+    """YAML takes what JSON does not, such as a comma at the end."""
+    try:
+        json.loads(raw)
+    except json.JSONDecodeError as error:
+        where = f"(line {error.lineno}, column {error.colno})"
+        raise TemplateError(f"is not JSON: {error.msg} {where}. Correct it there, or name the file .yaml.") from None
+    except (UnicodeDecodeError, RecursionError):
+        return
 
 
 def read(raw: bytes) -> Text:
@@ -100,7 +123,8 @@ def read(raw: bytes) -> Text:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TemplateError(f"is not UTF-8 at byte {error.start}") from None
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise TemplateError(f"is not UTF-8 at byte {error.start} (line {line}). Save it as UTF-8.") from None
     if text.lstrip().startswith("{"):
         text = _tabs_to_blanks(text)
     try:
@@ -108,18 +132,46 @@ def read(raw: bytes) -> Text:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise TemplateError(f"is not YAML: {error.problem or error.context}{where}") from None
+        said = error.problem or error.context or ""
+        raise TemplateError(f"is not YAML: {said}{where}.{_hint(said)}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise TemplateError(f"is not YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
         raise TemplateError("is nested too deeply") from None
+    if root is None:
+        raise TemplateError("is empty, and no CloudFormation template: it has no Resources. Write Resources into it.")
     made = _Reader()
-    tree = made.node(root, 0) if root is not None else None
-    if not isinstance(tree, Fields) or "Resources" not in tree.values:
-        raise TemplateError("is no CloudFormation template: it has no Resources")
+    tree = made.node(root, 0)
+    resources = tree.values.get("Resources") if isinstance(tree, Fields) else None
+    if not isinstance(tree, Fields) or resources is None:
+        near = next(iter(get_close_matches("Resources", tree.values, 1, 0.8)), "") if isinstance(tree, Fields) else ""
+        meant = f"{near} should be Resources." if near else "Write Resources, and each resource under it by its name."
+        raise TemplateError(f"is no CloudFormation template: it has no Resources. {meant}")
+    if not isinstance(resources, Fields) or not resources.values:
+        where = f"(line {resources.place.line})"
+        raise TemplateError(
+            f"has no resource under Resources {where}. Write each under it by its name, without a hyphen."
+        )
     return Text(tree, len(raw), tuple(made.slips))
 
 
+def _hint(said: str) -> str:
+    """What to do, by the parser's words."""
+    for sign, remedy in _HINTS.items():
+        if sign in said:
+            return f" {remedy}"
+    return " Correct it there."
+
+
+_HINTS = {
+    r"'\t'": "Indent with blanks, not with tabs.",
+    "block end": "Indent the line as its neighbours are.",
+    "mapping values": "Check the indentation, and quote texts that hold a colon.",
+    "another document": "Keep one document: remove the line ---.",
+    "alias": "Quote a text that begins with an asterisk.",
+    "expected ',' or": "Close the bracket or the brace.",
+    "cannot start any token": "Quote texts that begin with a special character.",
+}
 _FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -136,24 +188,37 @@ class _Reader:
     def __init__(self) -> None:
         self.slips: list[Slip] = []
         self._seen: set[int] = set()
+        self._steps: list[str] = []
 
     def node(self, node: yaml.Node, depth: int) -> Node:
         place = Place(node.start_mark.line + 1, node.start_mark.column + 1)
         if depth > DEEPEST:
             raise TemplateError(f"is nested deeper than {DEEPEST} (line {place.line})")
         if id(node) in self._seen:
-            self.slips.append(Slip(place, "is named by a YAML alias.", "CloudFormation takes none: write it out."))
+            self._slip(place, "is named by a YAML alias.", "CloudFormation takes none: write it out.")
             return Leaf("", place)
         self._seen.add(id(node))
         if isinstance(node, yaml.ScalarNode):
             made: Node = self._leaf(node, place)
         elif isinstance(node, yaml.SequenceNode):
-            made = Items(tuple(self.node(one, depth + 1) for one in node.value), place)
+            made = self._items(node, place, depth)
         elif isinstance(node, yaml.MappingNode):
             made = self._fields(node, place, depth)
         else:
             raise TemplateError(f"holds what is no YAML (line {place.line})")
         return self._tagged(node.tag, made, place) if not node.tag.startswith(_PLAIN) else made
+
+    def _slip(self, place: Place, sentence: str, remedy: str) -> None:
+        self.slips.append(Slip(place, tuple(self._steps), sentence, remedy))
+
+    def _items(self, node: yaml.SequenceNode, place: Place, depth: int) -> Items:
+        above = self._steps[-1] if self._steps else ""
+        values = []
+        for index, one in enumerate(node.value):
+            self._steps[-1:] = [f"{above}[{index}]"]
+            values.append(self.node(one, depth + 1))
+        self._steps[-1:] = [above]
+        return Items(tuple(values), place)
 
     def _fields(self, node: yaml.MappingNode, place: Place, depth: int) -> Fields:
         values: dict[str, Node] = {}
@@ -161,16 +226,18 @@ class _Reader:
         for key, value in node.value:
             at = Place(key.start_mark.line + 1, key.start_mark.column + 1)
             if not isinstance(key, yaml.ScalarNode):
-                self.slips.append(Slip(at, "is a field whose name is no text.", "Quote the name."))
+                self._slip(at, "holds a field whose name is no text.", "Quote the name.")
                 continue
             if key.tag == f"{_PLAIN}merge":
-                self.slips.append(Slip(at, "is a YAML merge.", "CloudFormation takes none: write the fields out."))
+                self._slip(at, "holds a YAML merge.", "CloudFormation takes none: write the fields out.")
                 continue
             name = self._leaf(key, at).text or ""
+            self._steps.append(name)
             if name in values:
-                self.slips.append(Slip(at, f"{name} is written twice.", "Keep one."))
-                continue
-            values[name], keys[name] = self.node(value, depth + 1), at
+                self._slip(at, f"is written twice, the first time in line {keys[name].line}.", "Keep one.")
+            else:
+                values[name], keys[name] = self.node(value, depth + 1), at
+            self._steps.pop()
         return Fields(values, keys, place)
 
     def _leaf(self, node: yaml.ScalarNode, place: Place) -> Leaf:

@@ -8,18 +8,20 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.core.plan_grammar import closest
 from connectors.tool.cfn_text import Fields, Items, Leaf, Node, Place, Text
 
 Path = tuple[str | int, ...]
 """Steps into a resource's properties: field names and indexes."""
 OURS = {"Custom::Source": "Custom::Source", "Custom::System": "Custom::System", "Custom::Plan": "Custom::Plan"}
 _MISSING = object()
+_OCTAL = re.compile(r"[+-]?0[0-7]+")
 _HOLE = re.compile(r"\$\{(!?)([^}]*)\}")
+_NAMELESS = {"Import", "Computed", "Mapped", "Nothing"}
 _SHAPES = {
     "Secret": "hailback/{name}",
     "Notify": "arn:aws:sns:{region}:{account}:hailback-{name}",
@@ -35,7 +37,7 @@ _SHAPES = {
 
 
 class Unknown(str):
-    """A text of which only the shape is known. `why` says what it waits for."""
+    """A text of which only the shape is known. `why` says what it waits for; '' where it is a finding already."""
 
     why: str
 
@@ -57,6 +59,8 @@ class Around:
     physical: Mapping[str, str] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
     """Parameters that count as given, by a value that is not known."""
+    known: bool = False
+    """Whether region and account are those of the deployment, and not just any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +96,6 @@ class Values:
         self._conditions: dict[str, bool] = {}
         self._open: set[str] = set()
         self._at: Resource | None = None
-
-    # ---- what there is
 
     def kind(self, logical: str) -> str | None:
         """The type of a resource of the file; None where there is none of that name."""
@@ -132,8 +134,7 @@ class Values:
             return self._conditions[name]
         node = self._text.section("Conditions").get(name)
         if node is None or name in self._open:
-            self._problem((), node.place if node else Place(1, 1), f"condition {name} is not there.", "Define it.")
-            return True
+            return True  # said by `cfn_names`
         self._open.add(name)
         self._conditions[name] = self._truth(node)
         self._open.discard(name)
@@ -156,8 +157,6 @@ class Values:
                 return left == right and not isinstance(left, Unknown) and not isinstance(right, Unknown)
             case _:
                 return isinstance(node, Leaf) and node.text == "true"
-
-    # ---- values
 
     def _value(self, node: Node, path: Path) -> Any:
         """The value, noted with its place; `_MISSING` for AWS::NoValue."""
@@ -195,10 +194,13 @@ class Values:
 
     def _scalar(self, node: Leaf, path: Path) -> str:
         if node.text is None:
-            self._problem(
-                path, node.place, "is null.", "CloudFormation takes none: write a value, or remove the field."
+            remedy = "CloudFormation takes none: write a value, or remove the field."
+            return self._refused(path, node.place, "is null.", remedy)
+        if _OCTAL.fullmatch(node.plain or ""):
+            remedy = f"Quote it, '{node.plain}', or leave the zero off."
+            return self._refused(
+                path, node.place, f"is {node.text} to YAML, which reads {node.plain} as octal.", remedy
             )
-            return ""
         if node.plain is not None and self._at is not None:
             self._at.written[path] = node.plain
         return node.text
@@ -232,7 +234,7 @@ class Values:
         match name, given:
             case "Fn::Join", [by, list() as parts]:
                 return _joined(str(by), parts)
-            case "Fn::Split", [by, whole]:
+            case "Fn::Split", [by, whole] if str(by):
                 return [whole] if isinstance(whole, Unknown) else str(whole).split(str(by))
             case "Fn::Select", [str() as index, list() as values] if index.isdecimal() and int(index) < len(values):
                 return values[int(index)]
@@ -241,29 +243,25 @@ class Values:
 
     def _ref(self, name: str, place: Place, path: Path) -> Any:
         around = self.around
-        pseudo = {
+        pseudo: dict[str, Any] = {
             "AWS::Region": around.region,
             "AWS::AccountId": around.account,
             "AWS::Partition": "aws",
             "AWS::StackName": around.stack,
             "AWS::URLSuffix": "amazonaws.com",
+            "AWS::NotificationARNs": [],
             "AWS::StackId": f"arn:aws:cloudformation:{around.region}:{around.account}:stack/{around.stack}/0",
         }
         if name == "AWS::NoValue":
             return _MISSING
-        if name == "AWS::NotificationARNs":
-            return []
         if name in pseudo:
             return pseudo[name]
         if name in self._text.section("Parameters"):
             return self._parameter(name, path)
         if (kind := self.kind(name)) is not None:
             return self._resource(name, kind, place, path)
-        known = [*self._text.section("Parameters"), *self._text.section("Resources")]
-        near = closest(name, known)
-        remedy = f"Did you mean {near}?" if near else "Name a parameter or a resource of this file."
-        self._problem(path, place, f"'{name[:80]}' is neither a parameter nor a resource of this file.", remedy)
-        return self._unknown(path, "Nothing", f"{name[:80]}, which is not in this file")
+        # CloudFormation may make it up; else `cfn_names` says that it is missing.
+        return self._unknown(path, "Nothing", f"{name[:80]}, which is not in this file" if self._text.generated else "")
 
     def _parameter(self, name: str, path: Path) -> Any:
         node = self._text.section("Parameters")[name]
@@ -360,7 +358,7 @@ class Values:
             node = node.values.get(str(key)) if isinstance(node, Fields) else None
         if node is None:
             self._problem(path, place, f"the mapping {keys[0]} has no {keys[1]}, {keys[2]}.", "Add it to Mappings.")
-            return self._unknown(path, "Mapped", "a mapping")
+            return self._unknown(path, "Mapped", "")
         return self._plain(node)
 
     def _unknown(self, path: Path, name: str, why: str) -> Unknown:
@@ -368,7 +366,18 @@ class Values:
         shape = "https://{name}.example" if field_name.endswith("Url") else _SHAPES.get(field_name, "{name}")
         around = self.around
         clean = re.sub(r"[^A-Za-z0-9]", "", name) or "Unknown"
+        if name in _NAMELESS:  # two of them are seldom the same
+            clean = f"{clean}{zlib.crc32(why.encode() + repr(path).encode())}"
+        if "When" in path and "source" in path:
+            shape = _SHAPES["Case"]
         return Unknown(shape.format(name=clean, stack=around.stack, region=around.region, account=around.account), why)
+
+    def _refused(self, path: Path, place: Place, sentence: str, remedy: str) -> Unknown:
+        """For a value that CloudFormation would not take, or not as it is meant: nothing else is said about it."""
+        self._problem(path, place, sentence, remedy)
+        if self._at is not None:
+            self._at.unknown[path] = ""
+        return Unknown("", "")
 
     def _problem(self, path: Path, place: Place, sentence: str, remedy: str) -> None:
         if self._at is not None:

@@ -44,8 +44,8 @@ class TrialStore:
         self._plans: dict[str, Plan] = {}
         self._parts: dict[tuple[str, str], PlanPart] = {}
 
-    def begin(self, request_id: str, resource: str) -> Begun:
-        del request_id, resource
+    def begin(self, request_id: str, resource: str, asked: int = 0) -> Begun:
+        del request_id, resource, asked
         return Begun(_LAST)
 
     def settle(self, request_id: str, outcome: Outcome) -> Outcome:
@@ -87,7 +87,7 @@ class TrialStore:
 
 def examine_live(text: Text, deployment: Deployment, given: Mapping[str, str], name: str | None) -> Report:
     """Look at a template as the account would deploy it. Raises DeploymentError."""
-    around = around_deployed(deployment, name or deployment.routes[0], given)
+    around = replace(around_deployed(deployment, name or deployment.routes[0], given), known=True)
     granted = machine_parameters(deployment)
     report = examine(text, around, granted)
     if report.compiled is None:

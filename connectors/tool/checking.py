@@ -12,15 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from connectors.core.plan import Plan, Route, SourceConfig, SystemConfig
-from connectors.core.plan_grammar import check_plan, check_source, check_system, closest, topic_region
+from connectors.core.plan_grammar import check_plan, check_source, check_system
 from connectors.core.plan_merge import PlanPart, check_part, merge, merged
 from connectors.core.plan_options import Options, read_options
 from connectors.core.plan_settings import Finding
 from connectors.tool.catalogues import grants, sources, systems
-from connectors.tool.cfn_attributes import wrong_attributes
-from connectors.tool.cfn_paths import locate, under
+from connectors.tool.cfn_names import wrong_names
+from connectors.tool.cfn_paths import locate, shown, under
 from connectors.tool.cfn_text import Fields, Items, Leaf, Node, Place, Text
 from connectors.tool.cfn_values import OURS, Around, Path, Resource, Unknown, Values
+from connectors.tool.check_across import Said, across, unnamed
+from connectors.tool.check_envelope import home_of, wrong_envelope, wrong_resources
+from connectors.tool.never_told import never_told
 
 MOST_INLINE, MOST_IN_S3 = 51_200, 1_000_000
 """Bytes of a template, sent along or in S3.
@@ -95,16 +98,15 @@ class Compiled:
 def examine(text: Text, around: Around, granted: Mapping[str, str]) -> Report:
     """Look at a template under its defaults and with each condition the other way round."""
     report = Report()
-    report.findings += [
-        Spot(slip.place.line, slip.place.column, "", "", slip.sentence, slip.remedy) for slip in text.slips
-    ]
-    report.findings += [
-        Spot(place.line, place.column, name, f"!GetAtt {attribute[:80]}", sentence, remedy)
-        for place, name, attribute, sentence, remedy in wrong_attributes(text)
-    ]
+    around = at_home(text, around)
+    slips = [_outside(slip.place, slip.steps, slip.sentence, slip.remedy) for slip in text.slips]
+    odd = wrong_resources(text)
+    names = wrong_names(text)
+    report.findings += [*slips, *(_outside(one.place, one.steps, one.sentence, one.remedy) for one in (*odd, *names))]
+    skipped = frozenset(one.steps[1] for one in odd)
     seen: set[tuple[object, ...]] = set()
     for when, setting in _settings(text, around):
-        found = _Once(text, setting, granted)
+        found = _Once(text, setting, granted, skipped, bool(slips or odd or names))
         compiled = found.run()
         if not when:
             report.compiled = compiled
@@ -113,7 +115,8 @@ def examine(text: Text, around: Around, granted: Mapping[str, str]) -> Report:
         for kept, more in ((report.findings, found.findings), (report.warnings, found.warnings)):
             for spot in more:
                 key = (spot.line, spot.resource, spot.path, spot.sentence)
-                if key not in seen:
+                # A token's shape is looked at where the defaults, or what is given, name one.
+                if key not in seen and not (when and spot.path == "ServiceToken"):
                     seen.add(key)
                     kept.append(replace(spot, when=when))
     report.warnings += _size(text)
@@ -124,8 +127,29 @@ def examine(text: Text, around: Around, granted: Mapping[str, str]) -> Report:
 
 def compile_file(text: Text, around: Around, granted: Mapping[str, str]) -> tuple[Compiled, list[Spot]]:
     """What a template comes to as it stands, and what is wrong with it so."""
-    found = _Once(text, around, granted)
-    return found.run(), sorted(found.findings)
+    found = _Once(text, at_home(text, around), granted)
+    compiled = found.run()
+    odd = (*wrong_resources(text), *wrong_names(text))
+    return compiled, sorted(
+        [*found.findings, *(_outside(one.place, one.steps, one.sentence, one.remedy) for one in odd)]
+    )
+
+
+def at_home(text: Text, around: Around) -> Around:
+    """Region and account as the `ServiceToken` has them, which is in the same, where nobody says otherwise."""
+    if around.known:
+        return around
+    homes = (home_of(one) for one in Values(text, around).resources() if one.kind in OURS)
+    home = next((one for one in homes if one is not None), None)
+    return around if home is None else replace(around, region=home[0], account=home[1])
+
+
+def _outside(place: Place, steps: Sequence[str], sentence: str, remedy: str) -> Spot:
+    """What is wrong with the text itself: a resource's own where `steps` lead into one."""
+    if steps[:1] == ("Resources",) and len(steps) > 1:
+        path = ".".join(steps[3:] if steps[2:3] == ("Properties",) and len(steps) > 3 else steps[2:])
+        return Spot(place.line, place.column, steps[1], path, sentence, remedy)
+    return Spot(place.line, place.column, "", ".".join(steps), sentence, remedy)
 
 
 def _settings(text: Text, around: Around) -> Iterator[tuple[str, Around]]:
@@ -188,8 +212,16 @@ def _size(text: Text) -> list[Spot]:
 class _Once:
     """One look, under one setting of the parameters."""
 
-    def __init__(self, text: Text, around: Around, granted: Mapping[str, str]) -> None:
-        self._text, self._around, self._grants = text, around, grants(granted)
+    def __init__(
+        self,
+        text: Text,
+        around: Around,
+        granted: Mapping[str, str],
+        skipped: frozenset[str] = frozenset(),
+        quiet: bool = False,
+    ) -> None:
+        self._quiet = quiet
+        self._around, self._grants, self._skipped = around, grants(granted), skipped
         self._definitions = granted.get("DefinitionsBucket", "")
         self._regions = granted.get("TopicRegions", "")
         self._values = Values(text, around)
@@ -198,19 +230,28 @@ class _Once:
         self.unknown: list[Spot] = []
 
     def run(self) -> Compiled:
-        found = list(self._values.resources())
+        found = [one for one in self._values.resources() if one.name not in self._skipped]
         compiled = Compiled(self._around, found)
         for one in found:
             self._envelope(one)
             for problem in one.problems:
-                spot = Spot(problem.place.line, problem.place.column, one.name, _shown(problem.path), problem.sentence)
+                spot = Spot(problem.place.line, problem.place.column, one.name, shown(problem.path), problem.sentence)
                 self.findings.append(replace(spot, remedy=problem.remedy))
             for path, why in one.unknown.items():
                 place = one.places.get(path, one.place)
                 sentence = f"waits for {why}; only its shape was checked."
-                self.unknown.append(Spot(place.line, place.column, one.name, _shown(path), sentence))
+                if why:
+                    self.unknown.append(Spot(place.line, place.column, one.name, shown(path), sentence))
             self._one(one, compiled)
-        self._across(found)
+        for said in across(found, self._values, self._regions):
+            self._said(said)
+        if not self._quiet and not self.findings:
+            for said in unnamed(found, self._around.stack):
+                self._said(said)
+        named = {name: one.connector for name, one in compiled.sources.items()}
+        for plan in (one for one in found if one.name == compiled.plan):
+            untold = never_told(compiled.routes, named, everywhere=compiled.options.everywhere)
+            self.warnings += [warned for one in untold if (warned := self._spot(plan, one)) is not None]
         return compiled
 
     def _one(self, one: Resource, compiled: Compiled) -> None:
@@ -244,7 +285,7 @@ class _Once:
     def _spot(self, one: Resource, finding: Finding) -> Spot | None:
         """Where a finding stands; None where it is about a value that is not known."""
         path = locate(one.properties, finding.path)
-        if any(under(path, unknown) for unknown in one.unknown):
+        if any(under(path, unknown) for unknown in one.unknown) or _of_unknown(one, path, finding.sentence):
             return None
         place = next(one.places[path[:cut]] for cut in range(len(path), -1, -1) if path[:cut] in one.places)
         sentence = finding.sentence
@@ -255,94 +296,34 @@ class _Once:
         return Spot(place.line, place.column, one.name, finding.path, sentence, finding.remedy)
 
     def _envelope(self, one: Resource) -> None:
-        at = one.places[()]
         if one.kind not in OURS:
-            near = closest(one.kind, OURS)
-            if near is not None:
-                self._note(one, "Type", f"{one.kind} is not a type of Hailback's.", f"Did you mean {near}?", one.place)
             return
-        if "ServiceToken" not in one.properties:
-            self._note(one, "ServiceToken", "is missing.", "Write !Ref Configure, the ARN of configure_stack.", at)
-        timeout = one.properties.get("ServiceTimeout")
-        place = one.places.get(("ServiceTimeout",), at)
-        if timeout is None:
+        at = one.places[()]
+        for field_, sentence, remedy in wrong_envelope(one):
+            place = one.places.get((field_,), at)
+            self.findings.append(Spot(place.line, place.column, one.name, field_, sentence, remedy))
+        if "ServiceTimeout" not in one.properties:
             sentence = "is missing, so that CloudFormation waits for an hour where nobody answers."
             self.warnings.append(Spot(at.line, at.column, one.name, "ServiceTimeout", sentence, "Write 120."))
-        elif ("ServiceTimeout",) not in one.unknown and not _is_timeout(timeout):
-            self._note(one, "ServiceTimeout", "is no whole number from 1 to 3600.", "Write 120.", place)
 
-    def _note(self, one: Resource, path: str, sentence: str, remedy: str, place: Place) -> None:
-        self.findings.append(Spot(place.line, place.column, one.name, path, sentence, remedy))
+    def _said(self, said: Said) -> None:
+        place = said.resource.places.get(said.path, said.resource.place) if said.path else said.resource.place
+        spot = Spot(place.line, place.column, said.resource.name, shown(said.path), said.sentence, said.remedy)
+        {"findings": self.findings, "warnings": self.warnings, "unknown": self.unknown}[said.kind].append(spot)
 
-    # ---- across resources
 
-    def _across(self, found: Sequence[Resource]) -> None:
-        plans = [one for one in found if one.kind == "Custom::Plan"]
-        named: set[str] = set()
-        for plan in plans:
-            routes = plan.properties.get("Routes")
-            for index, route in enumerate(routes if isinstance(routes, list) else []):
-                named |= self._route(plan, index, route)
-                self._topics(plan, index, route)
-        base = [plan for plan in plans if "Priority" not in plan.properties]
-        for extra in base[1:]:
-            sentence = f"{base[0].name} is a plan without Priority already; one plan owns the catch-all."
-            self._note(extra, "", sentence, "Put all routes into one plan.", extra.place)
-        for one in found:
-            if plans and one.kind == "Custom::System" and f"{self._around.stack}/{one.name}" not in named:
-                sentence = "no route of this file names this system."
-                spot = Spot(one.place.line, one.place.column, one.name, "", sentence, "Name it in Case, or remove it.")
-                self.warnings.append(spot)
+def _of_unknown(one: Resource, path: Path, sentence: str) -> bool:
+    """Whether a condition is found wrong for the stand-in of a value that is not known."""
+    inside = [unknown for unknown in one.unknown if "When" in path and under(unknown, path)]
+    return any(
+        isinstance(value := _at(one.properties, steps), Unknown) and value and value in sentence for steps in inside
+    )
 
-    def _route(self, plan: Resource, index: int, route: object) -> set[str]:
-        """The systems that a route names; a finding for each that is none."""
-        named: set[str] = set()
-        for key in ("Case", "Lead", "Task"):
-            given = route.get(key) if isinstance(route, dict) else None
-            for number, name in enumerate(given if isinstance(given, list) else [given]):
-                if not isinstance(name, str) or isinstance(name, Unknown):
-                    continue
-                named.add(name)
-                path: Path = ("Routes", index, key, number) if isinstance(given, list) else ("Routes", index, key)
-                self._system(plan, name, path)
-        return named
 
-    def _topics(self, plan: Resource, index: int, route: object) -> None:
-        """Topics of regions that the machine was not granted, or may not have been."""
-        topics = route.get("Notify") if isinstance(route, dict) else None
-        granted = {region for region in self._regions.split(",") if region} or {self._around.region}
-        for number, arn in enumerate(topics if isinstance(topics, list) else []):
-            region = "" if isinstance(arn, Unknown) or not isinstance(arn, str) else topic_region(arn)
-            if not region or region in granted:
-                continue
-            path: Path = ("Routes", index, "Notify", number)
-            place = plan.places.get(path, plan.place)
-            remedy = f"Deploy Hailback with TopicRegions={','.join([*sorted(granted), region])}."
-            if self._regions:
-                self._note(
-                    plan, _shown(path), f"region {region} is outside of what Hailback was granted.", remedy, place
-                )
-            else:
-                said = f"waits for the parameter TopicRegions of Hailback's own stack, which must include {region}."
-                self.unknown.append(Spot(place.line, place.column, plan.name, _shown(path), said))
-
-    def _system(self, plan: Resource, name: str, path: Path) -> None:
-        stack, slash, logical = name.partition("/")
-        place = plan.places.get(path, plan.place)
-        if not slash:
-            return
-        if stack != self._around.stack:
-            sentence = f"waits for {name}, which is in another stack."
-            self.unknown.append(Spot(place.line, place.column, plan.name, _shown(path), sentence))
-            return
-        kind = self._values.kind(logical)
-        if kind is None:
-            known = [one.name for one in self._values.resources("Custom::System")]
-            near = closest(logical, known)
-            remedy = f"Did you mean !Ref {near}?" if near else "Write !Ref and the name of a Custom::System."
-            self._note(plan, _shown(path), f"system '{name[:80]}' is not in this file.", remedy, place)
-        elif kind != "Custom::System":
-            self._note(plan, _shown(path), f"'{name[:80]}' is a {kind}.", "Name a Custom::System.", place)
+def _at(properties: Any, steps: Path) -> Any:
+    for step in steps:
+        properties = properties[step]
+    return properties
 
 
 def offline(compiled: Compiled) -> list[str]:
@@ -361,18 +342,6 @@ def offline(compiled: Compiled) -> list[str]:
     topics = dict.fromkeys(topic for route in compiled.routes for topic in route.topics)
     said += [f"that somebody is subscribed to {topic}" for topic in topics]
     return [*said, "that what a secret holds lets us in; hailback doctor tells once it is deployed"]
-
-
-def _is_timeout(value: object) -> bool:
-    return isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= 3600
-
-
-def _shown(path: Path) -> str:
-    """`("Routes", 0, "Case")` → `Routes[0].Case`."""
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text
 
 
 Json = dict[str, Any]

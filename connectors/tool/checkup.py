@@ -14,13 +14,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.aws.config import ConfigStore
+from connectors.aws.health import registered
 from connectors.aws.ledger import REFUSED
 from connectors.core.case import SHARDS, Case, Effect, EffectState
 from connectors.core.compose import moment
 from connectors.tool.dead_letters import DeadLetters
 from connectors.tool.deployment import Deployment
+from connectors.tool.pauses import HELD, held_places, is_held, on_purpose, shadow_runs
 from connectors.tool.plain import counted, many, row_name
 from connectors.tool.spending import gaps, money_matters, spending
+from connectors.tool.stranded import stranded, told
 from connectors.tool.vitals import vital_signs, vitals
 
 Document = dict[str, Any]
@@ -56,7 +59,7 @@ class Checkup:
             "plan": plan,
             "queues": self._queues(),
             "dead_letters": self._dead_letters(),
-            "effects": _effects(effects, self._now),
+            "effects": (waits := _effects(effects, self._now)),
             "refused": self._refused(),
             "undispatched": _events(events, self._now),
             "breakers": [row for name in systems for row in self._rows(f"BREAKER#{name}")],
@@ -65,16 +68,21 @@ class Checkup:
             "leases": self._kept("LEASE", systems, sources),
             "vitals": vitals(self._deployment, self._config, self._now),
             "spending": spending(self._deployment, self._now),
-            "failed_over": self._failed_over(),
+            "failed_over": self._failed_over(changed := self._changed()),
+            "stranded": stranded(changed, self._config),
+            "held": held_places(self._config, self._listened(sources), systems, waits),
+            "shadows": shadow_runs(self._config.shadows(), waits, self._now),
             "also_due": {name: len(items) for name, items in sorted(by_type.items())},
             "cut": [f"only the first {self._most} items of each shard of the due index were read"] if more else [],
         }
         found["wrong"] = [
             *wrong(found),
+            *told(found["stranded"]),
             *vital_signs(found["vitals"]),
             *money_matters(found["spending"]),
             *gaps(found["cursors"], self._now),
         ]
+        found["on_purpose"] = on_purpose(found["held"], found["shadows"])
         found["well"] = not found["wrong"]
         return found
 
@@ -205,10 +213,17 @@ class Checkup:
             for name in sorted({*known, *seen})
         ]
 
-    def _failed_over(self) -> list[Document]:
+    def _listened(self, sources: Iterable[Document]) -> list[str]:
+        """Sources of all stacks, also of those that this look was not told of."""
+        return [*(one["id"] for one in sources), *registered(self._deployment.table)]
+
+    def _changed(self) -> list[Case]:
+        """Of the cases that are not solved, those that changed last."""
+        return [case for state in _STATES for case in self._deployment.cases.newest(self._most, state)]
+
+    def _failed_over(self, changed: Sequence[Case]) -> list[Document]:
         """Among the cases that changed last, those that another system than the first of their route holds."""
         found = []
-        changed = [case for state in _STATES for case in self._deployment.cases.newest(self._most, state)]
         for case in changed:
             if not case.systems:
                 continue
@@ -237,7 +252,7 @@ def _effects(effects: Sequence[Effect], now: int) -> list[Document]:
         if one.state is EffectState.CLAIMED and now < (one.lease_until or 0):
             continue  # a worker is at it
         if one.state in _GROUPED or (one.due_at or now) < now - _LATE * 1000:
-            cause = (one.error or "").split(":")[0]
+            cause = (one.error or "") if is_held(one.error) else (one.error or "").split(":")[0]
             groups[one.target, one.kind.value, one.state.value, cause].append(one)
     found = []
     for (target, kind, state, _), members in sorted(groups.items()):
@@ -295,7 +310,7 @@ def wrong(found: Document) -> list[str]:
         said.append(f"{many(count, 'dead letter')} in {', '.join(one['queue'] for one in dead)}: redrive")
     open_ones = [one for one in found["breakers"] if str(one.get("state", "closed")) != "closed"]
     said += [f"the breaker of {row_name(one)} is {one['state']}" for one in open_ones]
-    for one in sorted(found["effects"], key=_urgency):
+    for one in sorted((one for one in found["effects"] if not is_held(one["why"])), key=_urgency):
         several = counted(one["count"], one["kind"])
         why = f": {one['why']}" if one["why"] else ""
         said.append(f"{several} for {one['target']} {'is' if one['count'] == 1 else 'are'} {one['state']}{why}")
@@ -306,16 +321,28 @@ def wrong(found: Document) -> list[str]:
         said.append(f"{several} for {one['target']} {verb} refused: {one['why']}: {remedy}")
     if late := found["undispatched"]["late"]:
         said.append(f"{many(late, 'event')} not dispatched for more than {_LATE // 60} minutes: see wake_due")
-    stopped = "Budget: "  # which is told with the money
+    stopped = ("Budget: ", HELD)  # told with the money, and as what is kept back on purpose
     failing = [one for one in found["cursors"] if one.get("error") and not one["error"].startswith(stopped)]
     said += [f"asking {row_name(one)} fails: {one['error']}" for one in failing]
     for one in found["queues"]:
         if (one["oldest_seconds"] or 0) > 600:
             age = int(one["oldest_seconds"] // 60)
             said.append(f"{many(one['waiting'], 'message')} in {one['queue']}, the oldest {age} minutes old")
-    if count := len(found["failed_over"]):
-        said.append(f"{many(count, 'case')} held by a stand-by")
-    return said
+    return said + _with_stand_bys(found["failed_over"])
+
+
+def _with_stand_bys(detours: Sequence[Document]) -> list[str]:
+    """By system and reason: how many of its cases another one has."""
+    groups: dict[tuple[str, str, str], int] = defaultdict(int)
+    for one in detours:
+        others = " and ".join(name for name in one["engaged"] if name != one["first"])
+        groups[one["first"], others, (one["why"] or "").split(":")[0]] += 1
+    whys = {(one["first"], (one["why"] or "").split(":")[0]): one["why"] for one in detours}
+    return [
+        f"{many(count, 'case')} of {first} with the stand-by {others or 'of another plan'}"
+        + (f": {whys[first, cause]}" if cause else "")
+        for (first, others, cause), count in sorted(groups.items())
+    ]
 
 
 def _urgency(one: Document) -> tuple[int, str]:

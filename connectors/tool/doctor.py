@@ -28,7 +28,8 @@ def doctor(
 ) -> None:
     """Say whether all is well: queues, dead letters, what waits and why, breakers, sources, what failed over.
 
-    The first line is the answer, the most urgent first. Exit code 0 if all is well, else 1; 2 if it could not look.
+    The first line is the answer, the most urgent first; what administrators hold back on purpose is told after it.
+    Exit code 0 if all is well, else 1; 2 if it could not look.
     """
     from connectors.tool.checkup import Checkup
 
@@ -49,6 +50,7 @@ def show(found: Row) -> None:
     """The document on the screen."""
     from rich.markup import escape
 
+    from connectors.tool import pauses
     from connectors.tool.show import console
     from connectors.tool.spending import line
     from connectors.tool.vitals import lines
@@ -56,7 +58,7 @@ def show(found: Row) -> None:
     out = console()
     first, *rest = found["wrong"] or ["all well"]
     out.print(f"[bold {'green' if found['well'] else 'red'}]{escape(first)}[/]", highlight=False, soft_wrap=True)
-    for sentence in rest:
+    for sentence in [*rest, *found["on_purpose"]]:
         out.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
     plan = found["plan"]
     said = [f"{one['name']}: {' else '.join(one['systems'])}" for one in plan["routes"]]
@@ -68,6 +70,8 @@ def show(found: Row) -> None:
     _section(out, "Events not dispatched", _events(found["undispatched"]))
     _section(out, "Breakers", [_breaker(one) for one in found["breakers"]])
     _section(out, "Failed over", [_detour(one) for one in found["failed_over"]])
+    _section(out, "Held", [f"{one['id']} ({one['kind']})" for one in found["held"]])
+    _section(out, "Shadow runs", pauses.lines(found["shadows"]))
     _section(out, "Sources", [_source(one) for one in found["sources"]])
     _section(out, "Credentials", [said for one in found["vitals"] for said in lines(one)])
     _section(out, "Polls", [_poll(one) for one in found["cursors"]])

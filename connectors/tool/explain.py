@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connectors.tool.check import GrantedOption, ParametersOption, around, pairs
+from connectors.tool.definition import Bodies, DefinitionOption, bodies
+from connectors.tool.reading import looking
 from connectors.tool.target import RoutesOption, StackOption, StateOption, sentences, stop, target
 
 if TYPE_CHECKING:
@@ -30,15 +32,20 @@ def explain(
         ),
     ],
     connector: Annotated[
-        str | None, typer.Option("--connector", help="Whose delivery it is; told from events/CONNECTOR/ otherwise.")
+        str | None, typer.Option("--connector", help="Which vendor's delivery it is; the name of its folder otherwise.")
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="Where it came in; the source that fits otherwise.")
+        str | None, typer.Option("--source", help="By which source it came in; the one that fits otherwise.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON lines, with what each route could ask.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON lines, with all fields that a route can ask for.")
+    ] = False,
     parameters: ParametersOption = None,
     granted: GrantedOption = None,
-    name: Annotated[str | None, typer.Option("--stack-name", help="What the file is deployed as.")] = None,
+    definition: DefinitionOption = None,
+    name: Annotated[
+        str | None, typer.Option("--stack-name", help="The name of the stack that the file is deployed as.")
+    ] = None,
     folder: StateOption = None,
     stack: StackOption = None,
     routes: RoutesOption = None,
@@ -49,8 +56,9 @@ def explain(
     """
     with sentences():
         asked = _Asked(given, connector, source)
-        deployment = target(folder, stack, routes) if asked.template is None or asked.ids else None
-        compiled = _compiled(asked.template, deployment, pairs(parameters or []), name, pairs(granted or []))
+        deployment = looking(target(folder, stack, routes)) if asked.template is None or asked.ids else None
+        texts = bodies(definition, deployment)
+        compiled = _compiled(asked.template, deployment, pairs(parameters or []), name, pairs(granted or []), texts)
         router = _router(compiled, deployment)
         for heard in asked.mentions(compiled, deployment):
             _say(router, heard, as_json=as_json)
@@ -168,17 +176,18 @@ def _compiled(
     given: dict[str, str],
     name: str | None,
     granted: dict[str, str],
+    texts: Bodies,
 ) -> Compiled | None:
     from connectors.tool.plan_file import compiled
 
     if template is None:
         return None
     if deployment is None:
-        return compiled(template, around(given, name), granted)
+        return compiled(template, around(given, name), granted, texts)
     from connectors.tool.deployed import around_deployed, machine_parameters
 
     setting = around_deployed(deployment, name or deployment.routes[0], given)
-    return compiled(template, setting, {**machine_parameters(deployment), **granted})
+    return compiled(template, setting, {**machine_parameters(deployment), **granted}, texts)
 
 
 def _router(compiled: Compiled | None, deployment: Deployment | None) -> Router:
@@ -213,4 +222,13 @@ def _say(router: Router, heard: Heard, *, as_json: bool) -> None:
         which = f"{found['position']} of {found['of']}"
         typer.echo(f"{heard.mention.id}: route {found['route']} ({which}): {becomes}".encode())
     for one in found["passed"]:
-        typer.echo(f"  not {one['route']}: {one['field']} should be {one['expected']}, is {one['found']}".encode())
+        typer.echo(f"  not {one['route']}: {_missed(one)}".encode())
+        for other in one["others"]:
+            typer.echo(f"      nor: {_missed(other)}".encode())
+        if one["more"]:
+            typer.echo(f"      nor {one['more']} more".encode())
+
+
+def _missed(one: dict[str, Any]) -> str:
+    always = f", as always ({one['never_told']})" if one["never_told"] else ""
+    return f"{one['field']} should be {one['expected']}, is {one['found']}{always}"

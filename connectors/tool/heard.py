@@ -59,10 +59,14 @@ Place = Callable[[Mention], str]
 
 
 def from_lines(lines: Iterable[str], name: str, place: Place, understand: Understand | None) -> Iterator[Heard]:
-    """The mentions of JSON lines; other events of `hailback parse` are passed over. Raises SampleError."""
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    """The mentions of JSON lines, or of one JSON list; other events of `hailback parse` are passed over. Raises
+    SampleError."""
+    numbered: Iterator[tuple[int, str]] = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    first = next(numbered, None)
+    if first is not None and first[1].strip() == "[":  # a list that is written over several lines
+        whole = [first[1], *(line for _, line in numbered)]
+        numbered, first = iter(()), (first[0], "".join(whole))
+    for number, line in itertools.chain([first] if first else [], numbered):
         try:
             given = json.loads(line)
         except ValueError:

@@ -25,6 +25,7 @@ app = typer.Typer(
     help="Customers hail a company in public; the right people solve it together; the customer hears back.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
+    rich_markup_mode="markdown",  # paragraphs of a docstring are set anew to the width of the terminal
     add_completion=False,
 )
 

@@ -10,14 +10,16 @@ from connectors.core.plan import Plan, SourceConfig, SystemConfig
 from connectors.tool.cfn_text import TemplateError, load
 from connectors.tool.cfn_values import Around
 from connectors.tool.checking import Compiled, compile_file
+from connectors.tool.definition import Bodies, bodies, fill
 from connectors.tool.target import stop
 
 if TYPE_CHECKING:
     from connectors.tool.deployment import Deployment
 
 
-def compiled(file: Path, around: Around, granted: Mapping[str, str]) -> Compiled:
-    """What a file comes to; ends the command with its mistakes where it has any, or no plan."""
+def compiled(file: Path, around: Around, granted: Mapping[str, str], body: Bodies | None = None) -> Compiled:
+    """What a file comes to; ends the command with its mistakes where it has any, or no plan. `body` gives what a
+    `Definition` names."""
     try:
         text = load(file)
     except TemplateError as error:
@@ -27,6 +29,9 @@ def compiled(file: Path, around: Around, granted: Mapping[str, str]) -> Compiled
         first = "\n".join(f"{file}:{one.line}:{one.column}: error: {one}" for one in findings[:5])
         more = f"\n{len(findings) - 5} more: hailback check {file}" if len(findings) > 5 else ""
         stop(first + more)
+    if wrong := fill(found, granted, body or bodies(None, None)):
+        shown = "\n".join(f"{file}: error: {found.plan or 'Plan'}.{one}" for one in wrong[:5])
+        stop(shown + (f"\n{len(wrong) - 5} more" if len(wrong) > 5 else ""))
     if not found.routes:
         stop(f"{file} has no Custom::Plan whose routes stand in it")
     return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from connectors.tool.check import GrantedOption, ParametersOption, around, pairs
+from connectors.tool.definition import Bodies, DefinitionOption, bodies
 from connectors.tool.target import RoutesOption, StackOption, StateOption, sentences, stop, target
 
 if TYPE_CHECKING:
@@ -53,6 +55,9 @@ def listed(
 
 @plans.command("findings")
 def findings(
+    resource: Annotated[
+        str | None, typer.Argument(metavar="[STACK/NAME]", help="Of this resource only, such as hailback-routes/Plan.")
+    ] = None,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
     folder: StateOption = None,
@@ -65,7 +70,8 @@ def findings(
     from connectors.aws.plan_log import PlanLog
 
     with sentences():
-        found = list(PlanLog(target(folder, stack, routes).watched).refusals(limit))
+        kept = PlanLog(target(folder, stack, routes).watched).refusals(None if resource else limit)
+        found = list(islice((one for one in kept if resource in {None, one.resource}), limit))
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2).encode())
         return
@@ -76,7 +82,7 @@ def findings(
         if one.left_out:
             typer.echo(f"  and {one.left_out} more, in the log of configure_stack")
     if not found:
-        typer.echo("Nothing was refused in the last week.")
+        typer.echo(f"Nothing{f' of {resource}' if resource else ''} was refused in the last week.")
 
 
 @plan.command("diff")
@@ -86,6 +92,7 @@ def diff(
     as_json: JsonOption = False,
     parameters: ParametersOption = None,
     granted: GrantedOption = None,
+    definition: DefinitionOption = None,
     name: Annotated[str | None, typer.Option("--stack-name", help="What a template is deployed as.")] = None,
     folder: StateOption = None,
     stack: StackOption = None,
@@ -99,8 +106,8 @@ def diff(
 
     with sentences():
         deployment = None if Path(before).is_file() and Path(after).is_file() else target(folder, stack, routes)
-        given, allowed = pairs(parameters or []), pairs(granted or [])
-        two = [_named(one, deployment, given, allowed, name) for one in (before, after)]
+        given, allowed, texts = pairs(parameters or []), pairs(granted or []), bodies(definition, deployment)
+        two = [_named(one, deployment, given, allowed, name, texts) for one in (before, after)]
         found = difference(*two)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2).encode())
@@ -141,19 +148,24 @@ def _stack(arn: str) -> str:
 
 
 def _named(
-    given: str, deployment: Deployment | None, parameters: dict[str, str], granted: dict[str, str], name: str | None
+    given: str,
+    deployment: Deployment | None,
+    parameters: dict[str, str],
+    granted: dict[str, str],
+    name: str | None,
+    texts: Bodies,
 ) -> Plan:
     """A plan by what it was called on the command line; ends the command where there is none."""
     from connectors.tool.plan_file import compiled, plan_of
 
     file = Path(given)
     if deployment is None:
-        return plan_of(compiled(file, around(parameters, name), granted))
+        return plan_of(compiled(file, around(parameters, name), granted, texts))
     if file.is_file():
         from connectors.tool.deployed import around_deployed, machine_parameters
 
         setting = around_deployed(deployment, name or deployment.routes[0], parameters)
-        return plan_of(compiled(file, setting, {**machine_parameters(deployment), **granted}), deployment)
+        return plan_of(compiled(file, setting, {**machine_parameters(deployment), **granted}, texts), deployment)
     return _stored(given, deployment)
 
 

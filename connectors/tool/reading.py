@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from connectors.tool.deployment import Deployment
 
 _READS = ("get_", "query", "batch_get_item", "describe_", "list_")
 
@@ -26,3 +29,10 @@ class _ReadOnly:
 def read_only(client: Any) -> Any:
     """The client without all that writes. Raises ReadOnlyError when it is tried."""
     return _ReadOnly(client)
+
+
+def looking(deployment: Deployment) -> Deployment:
+    """The deployment, of which every client that is made from now on only reads, whichever service it speaks to."""
+    clients = deployment.client
+    deployment.client = lambda *given, **more: read_only(clients(*given, **more))
+    return deployment

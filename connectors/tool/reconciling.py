@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STATES = ("open", "pending", "solved")
+"""Whose records are compared; a case that is only counted has none, and there may be very many."""
 _ENDS = 24 * 3600.0
 _REMEDIES = {
     Fault.MISSING: "looked up once more and written again with its notes",

@@ -37,11 +37,16 @@ class Load:
         self.kinds[kind] += 1
         self.hours[int(at // HOUR)] += 1
 
-    def told(self) -> dict[str, Any]:
-        """The sums, and the hour that had most (UTC)."""
+    def told(self, hours: float) -> dict[str, Any]:
+        """The sums, the load of an hour on average over so many, the hour that had most, and all that had any (UTC)."""
         hour, most = max(self.hours.items(), key=lambda one: (one[1], -one[0]), default=(0, 0))
-        when = datetime.fromtimestamp(hour * HOUR, UTC).strftime("%Y-%m-%dT%H:00Z") if hour else None
-        return {**dict(sorted(self.kinds.items())), "peak_hour": most, "peak_at": when if most else None}
+        return {
+            **dict(sorted(self.kinds.items())),
+            "per_hour": round(self.kinds.total() / max(hours, 1.0), 1),
+            "peak_hour": most,
+            "peak_at": _hour(hour) if most and hour else None,
+            "hours": {_hour(one) or "unknown": count for one, count in sorted(self.hours.items())},
+        }
 
 
 @dataclass(slots=True)
@@ -125,7 +130,13 @@ class Trial:
         summoned = heard.mention.reply_capability in {"allowed", "needs_approval"}
         self.answers.setdefault(heard.mention.connector, Counter())["summoned_reply" if summoned else "create"] += 1
 
-    def told(self) -> dict[str, Any]:
+    def ends(self) -> Iterator[tuple[str, _Talk, Route]]:
+        """The conversations that are cases at the end, each with the route that it has then."""
+        for key, talk in self._talks.items():
+            if talk.route is not None:
+                yield key, talk, self.plan.routes[talk.route]
+
+    def told(self, hours: float) -> dict[str, Any]:
         """The sums, as `--json` prints them."""
         return {
             "version": self.plan.version,
@@ -140,8 +151,8 @@ class Trial:
                 for route in self.plan.routes
             },
             "unrouted": self.counted[NOTHING],
-            "systems": {name: load.told() for name, load in sorted(self.systems.items())},
-            "topics": {name: load.told() for name, load in sorted(self.topics.items())},
+            "systems": {name: load.told(hours) for name, load in sorted(self.systems.items())},
+            "topics": {name: load.told(hours) for name, load in sorted(self.topics.items())},
             "cost": _cost(self.answers),
         }
 
@@ -151,8 +162,8 @@ class Rehearsal:
 
     def __init__(self, before: Plan | None, after: Plan) -> None:
         self.before, self.after = Trial(before) if before else None, Trial(after)
-        self.mentions = self.unplaced = 0
-        self.first = self.last = 0.0
+        self.mentions = self.unplaced = self.late = 0
+        self.first = self.last = self.at = 0.0
         self._seen: set[int] = set()
         self._people: Counter[str] = Counter()
         self._changes: Counter[tuple[str, str]] = Counter()
@@ -177,6 +188,8 @@ class Rehearsal:
         self._seen.add(same)
         self.mentions += 1
         if heard.at:
+            self.late += heard.at < self.at
+            self.at = heard.at
             self.first = min(self.first or heard.at, heard.at)
             self.last = max(self.last, heard.at)
         else:
@@ -209,17 +222,18 @@ class Rehearsal:
 
     def told(self) -> dict[str, Any]:
         """Everything, as `--json` prints it."""
-        before = self.before
-        openings = Counter(self._opened.values())
+        before, hours = self.before, (self.last - self.first) / HOUR
+        openings, otherwise = Counter(self._opened.values()), self._otherwise()
         return {
             "mentions": self.mentions,
             "from": _when(self.first),
             "to": _when(self.last),
-            "summary": self.summary(openings),
+            "summary": self.summary(openings, otherwise),
             "would_open": openings[False, True] if before else self.after.cases,
             "would_not_open": openings[True, False],
-            "before": before.told() if before else None,
-            "after": self.after.told(),
+            "otherwise": {name: otherwise[name] for name in ("systems", "topics", "handling")},
+            "before": before.told(hours) if before else None,
+            "after": self.after.told(hours),
             "changes": [
                 {"from": was, "to": now, "mentions": count, "examples": self._examples[was, now]}
                 for (was, now), count in self._changes.most_common()
@@ -227,19 +241,41 @@ class Rehearsal:
             "notes": self.notes(),
         }
 
-    def summary(self, openings: Mapping[tuple[bool, bool], int]) -> str:
+    def _otherwise(self) -> Counter[str]:
+        """Of the cases that both plans open: how many are elsewhere, tell other people, or are handled otherwise."""
+        found: Counter[str] = Counter()
+        were = {key: (talk, route) for key, talk, route in self.before.ends()} if self.before else {}
+        for key, talk, route in self.after.ends():
+            if key in were:
+                then, by = were[key]
+                found["systems"] += then.systems != talk.systems
+                found["topics"] += then.topic != talk.topic
+                found["handling"] += _handling(by) != _handling(route)
+        return found
+
+    def summary(self, openings: Mapping[tuple[bool, bool], int], otherwise: Mapping[str, int]) -> str:
         """The sentence that an administrator reads first."""
         if self.before is None:
             return f"This plan would open {_cases(self.after.cases)}."
         more, fewer = openings.get((False, True), 0), openings.get((True, False), 0)
         moved = sum(count for (was, now), count in self._changes.items() if was != now)
-        if not more and not fewer and not moved:
+        if not more and not fewer and not moved and not any(otherwise.values()):
             return "This change would make no difference."
         parts = [f"open {_cases(more)}"] if more else []
         parts += [f"leave {_cases(fewer)} unopened"] if fewer else []
         parts = parts or ["open the same cases"]
-        ways = f" {moved} mention{'s' * (moved != 1)} would take another route." if moved else ""
-        return f"This change would {' and '.join(parts)}.{ways}"
+        said = [f"This change would {' and '.join(parts)}."]
+        said += [f"{moved} mention{'s' * (moved != 1)} would take another route."] if moved else []
+        said += [
+            f"{_cases(otherwise[name])} {words}."
+            for name, words in (
+                ("systems", "would be in other systems"),
+                ("topics", "would tell other people first"),
+                ("handling", "would have other stand-bys, labels, priority or waits"),
+            )
+            if otherwise.get(name)
+        ]
+        return " ".join(said)
 
     def notes(self) -> list[str]:
         """What the figures do not know."""
@@ -248,6 +284,10 @@ class Rehearsal:
             said.append("person.* counts only what is in this rehearsal: earlier posts of a person are not known.")
         if self.unplaced:
             said.append(f"{self.unplaced} mentions have no time; they count as one hour.")
+        if self.late:
+            said.append(f"{self.late} mentions are older than the one before them: put the file in order of time.")
+        held = [name for name, system in self.after.plan.systems.items() if system.hold]
+        said += [f"{name} is held (Hold: true): what is counted for it would wait." for name in held]
         if not self.after.plan.effects:
             said.append("The plan says Effects: off: everything would be planned and nothing would go out.")
         said.append("Mentions that were removed at their source are left out; edited ones count with their last words.")
@@ -271,6 +311,16 @@ def _cost(answers: Mapping[str, Counter[str]]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _handling(route: Route) -> tuple[object, ...]:
+    """What a route says beside the first system and topic."""
+    later = (route.systems[1:], route.topics[1:])
+    return (*later, route.labels, route.priority, route.coalesce, route.fail_over_after)
+
+
+def _hour(number: int) -> str | None:
+    return datetime.fromtimestamp(number * HOUR, UTC).strftime("%Y-%m-%dT%H:00Z") if number else None
 
 
 def _cases(count: int) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connectors.tool.check import GrantedOption, MoreArgument, ParametersOption, around, pairs
+from connectors.tool.definition import DefinitionOption, bodies
+from connectors.tool.reading import looking
 from connectors.tool.target import RoutesOption, StackOption, StateOption, sentences, stop, target
 
 if TYPE_CHECKING:
@@ -26,10 +30,14 @@ def rehearse(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The changed template.")],
     more: MoreArgument = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="The posts of so long, such as 7d or 12h; 7d.")
+        str | None,
+        typer.Option("--since", metavar="TIME", help="How far back the posts go, such as 12h; 7d by default."),
     ] = None,
     mentions: Annotated[
-        Path | None, typer.Option("--mentions", metavar="FILE", help="Instead: JSON lines of `hailback parse`.")
+        Path | None,
+        typer.Option(
+            "--mentions", metavar="FILE", help="Instead: what `hailback parse` prints, as lines or as a list."
+        ),
     ] = None,
     against: Annotated[
         Path | None,
@@ -39,29 +47,34 @@ def rehearse(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     parameters: ParametersOption = None,
     granted: GrantedOption = None,
-    name: Annotated[str | None, typer.Option("--stack-name", help="What the file is deployed as.")] = None,
-    source: Annotated[str | None, typer.Option("--source", help="Where the mentions of a file came in.")] = None,
+    definition: DefinitionOption = None,
+    name: Annotated[
+        str | None, typer.Option("--stack-name", help="The name of the stack that the file is deployed as.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="By which source the posts of a file came in.")] = None,
     folder: StateOption = None,
     stack: StackOption = None,
     routes: RoutesOption = None,
 ) -> None:
     """Replay posts against a changed plan and show the difference: cases, routes, systems, topics, load, cost.
 
-    Nothing is written and nobody is told. The posts come from the deployment's table (--since) or a file (--mentions);
-    with --mentions and --against, or --alone, no deployment is needed. Exit code 0 whatever the difference is.
+    Nothing is written and nobody is told: it looks through clients that cannot write. The posts come from the
+    deployment's table (--since) or a file (--mentions); with --mentions and --against, or --alone, no deployment is
+    needed. Exit code 0 whatever the difference is.
     """
     if mentions is not None and since is not None:
         stop("give either --since or --mentions", 2)
     posts = _Posts(mentions, since or "7d", source)
     with sentences():
         needed = mentions is None or (against is None and not alone)
-        deployment = target(folder, stack, routes) if needed else None
+        deployment = looking(target(folder, stack, routes)) if needed else None
         given = pairs([*(parameters or []), *(more or [])])
         setting, allowed = _setting(deployment, given, name, pairs(granted or []))
         from connectors.tool.plan_file import compiled
 
-        after = compiled(file, setting, allowed)
-        before = compiled(against, setting, allowed) if against else None
+        texts = bodies(definition, deployment)
+        after = compiled(file, setting, allowed, texts)
+        before = compiled(against, setting, allowed, texts) if against else None
         found = _rehearse(after, before, deployment, posts, alone=alone)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2).encode())
@@ -109,7 +122,12 @@ def _rehearse(
         standing = deployment.config.active_plan()
     rehearsal = Rehearsal(standing, plan_of(after, deployment))
     _run(rehearsal, _mentions(rehearsal, after, deployment, posts))
-    return rehearsal.told()
+    found = rehearsal.told()
+    if standing is None and not alone:
+        found["notes"].insert(0, "No plan is in force, so there is nothing to compare with.")
+    if not after.options.effects and rehearsal.after.plan.effects:
+        found["notes"].insert(0, "The file says Effects: off: what its routes take would be planned and not go out.")
+    return found
 
 
 def _mentions(rehearsal: Rehearsal, after: Compiled, deployment: Deployment | None, posts: _Posts) -> Iterable[Heard]:
@@ -126,19 +144,20 @@ def _mentions(rehearsal: Rehearsal, after: Compiled, deployment: Deployment | No
 
 
 def _run(rehearsal: Rehearsal, mentions: Iterable[Heard]) -> None:
-    """With a line on the terminal that says how far it is."""
+    """With a line on the terminal that says how far it is; where there is no terminal, one every ten seconds."""
     from rich.console import Console
 
     from connectors.core.pattern_parse import PatternError
 
-    out = Console(stderr=True)
+    out, said = Console(stderr=True), time.monotonic()
     try:
-        if not out.is_terminal:
-            for _ in rehearsal.run(mentions):
-                pass
-            return
-        with out.status("") as status:
+        with out.status("reading") if out.is_terminal else nullcontext() as status:
             for count in rehearsal.run(mentions):
-                status.update(f"{count} mentions")
+                upto = datetime.fromtimestamp(rehearsal.at, UTC).strftime(", up to %Y-%m-%d %H:%M") * bool(rehearsal.at)
+                if status is not None:
+                    status.update(f"{count} mentions{upto}")
+                elif time.monotonic() > said + 10:
+                    said = time.monotonic()
+                    typer.echo(f"{count} mentions{upto}", err=True)
     except PatternError as error:
         stop(f"the plan cannot be read: {error}")

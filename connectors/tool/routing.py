@@ -7,18 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.core.facts import Facts
-from connectors.core.pattern import Miss
+from connectors.core.pattern import Miss, Pattern, View
 from connectors.core.pattern_index import Index
 from connectors.core.pattern_parse import parse
 from connectors.core.plan import Plan, Route
+from connectors.tool.never_told import why_untold
+
+MOST_OTHERS = 5
+"""Alternatives of a `$or` that are explained beside the closest one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A route that did not take a mention, and the field that says why."""
+    """A route that did not take a mention, and the field that says why. `others`: the same of each further alternative
+    of its `$or`, at most `MOST_OTHERS`; `more` counts the rest."""
 
     route: str
     miss: Miss
+    others: tuple[Miss, ...] = ()
+    more: int = 0
 
 
 class Router:
@@ -40,8 +47,13 @@ class Router:
 
     def passed(self, facts: Facts, before: int | None) -> Iterator[Passed]:
         """The routes before that position, each with what did not fit."""
+        view = View(facts)
         for at, miss in self._index.misses(facts, before):
-            yield Passed(self.plan.routes[at].name, miss)
+            pattern = self._patterns[at]
+            alone = [Pattern((branch,)).explain_view(view) for branch in (pattern.branches if pattern else ())]
+            others = tuple(dict.fromkeys(one for one in alone if one is not None and one != miss))
+            shown = others[:MOST_OTHERS]
+            yield Passed(self.plan.routes[at].name, miss, shown, len(others) - len(shown))
 
     def fields(self) -> set[str]:
         """The paths of all fields that the plan asks for."""
@@ -68,7 +80,19 @@ def verdict(router: Router, facts: Facts) -> dict[str, Any]:
         "labels": list(route.labels) if route else [],
         "priority": route.priority if route else None,
         "passed": [
-            {"route": one.route, "field": one.miss.path, "expected": one.miss.expected, "found": one.miss.found}
+            {
+                "route": one.route,
+                **_missed(one.miss, facts),
+                "others": [_missed(other, facts) for other in one.others],
+                "more": one.more,
+            }
             for one in router.passed(facts, at)
         ],
     }
+
+
+def _missed(miss: Miss, facts: Facts) -> dict[str, Any]:
+    """`never_told`: why the field can be in no mention of this kind; None where it can."""
+    connector = facts.get("connector")
+    untold = why_untold(miss.path, connector) if isinstance(connector, str) and miss.found == "null" else None
+    return {"field": miss.path, "expected": miss.expected, "found": miss.found, "never_told": untold}

@@ -14,6 +14,7 @@ from connectors.core.facts import CLOSED, FIELDS
 from connectors.core.pattern_parse import OPERATORS
 from connectors.core.plan import PRIORITIES
 from connectors.core.plan_options import OPTIONS
+from connectors.core.plan_reading import MOST_STANDBYS
 from connectors.core.plan_routes import MOST_LABELS, ROUTE_FIELDS
 from connectors.core.plan_settings import setting_names
 
@@ -23,13 +24,46 @@ _NAMED = "[A-Z][A-Za-z0-9]*|AWS::[A-Za-z]+"
 _DURATION = r"([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?"
 _CALL: Schema = {"$ref": "#/$defs/call"}
 _KINDS = ("text", "number", "boolean")
+_COMPARISON: Schema = {"enum": ["=", "<", "<=", ">", ">="]}
+_OPERAND: Schema = {"type": ["number", "string"]}
+_ENDS: Schema = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "required": ["equals-ignore-case"],
+            "additionalProperties": False,
+            "properties": {"equals-ignore-case": {"type": "string"}},
+        },
+    ]
+}
+_NONE_OF: Schema = {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}
 _COMPARED: dict[str, Schema] = {
     "exists": {"enum": [True, False, "true", "false"]},
-    "numeric": {"type": "array", "minItems": 2, "maxItems": 4},
-    "anything-but": {"type": ["string", "number", "array", "object"]},
-    "prefix": {"type": ["string", "object"]},
-    "suffix": {"type": ["string", "object"]},
+    "numeric": {
+        "type": "array",
+        "minItems": 2,
+        "maxItems": 4,
+        "prefixItems": [_COMPARISON, _OPERAND, _COMPARISON, _OPERAND],
+    },
+    "anything-but": {
+        "anyOf": [
+            {"type": ["string", "number"]},
+            {"type": "array", "minItems": 1, "items": {"type": ["string", "number"]}},
+            {
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": False,
+                "properties": dict.fromkeys(("prefix", "suffix", "wildcard", "equals-ignore-case"), _NONE_OF),
+            },
+        ]
+    },
+    "prefix": _ENDS,
+    "suffix": _ENDS,
 }
+_NEARLY = "^Custom::([Ss]ources?|[Ss]ystems?|[Pp]lans?)$"
+"""Types that are meant to be ours; a template may hold other people's."""
 
 
 def schema() -> Schema:
@@ -46,7 +80,9 @@ def schema() -> Schema:
                 "additionalProperties": {
                     "type": "object",
                     "required": ["Type"],
-                    "properties": {"Type": {"anyOf": [{"enum": sorted(kinds)}, {"type": "string"}]}},
+                    "properties": {
+                        "Type": {"anyOf": [{"enum": sorted(kinds)}, {"type": "string", "not": {"pattern": _NEARLY}}]}
+                    },
                     "allOf": [_when_type(kind, name) for kind, name in kinds.items()],
                 },
             }
@@ -59,6 +95,7 @@ def schema() -> Schema:
             "when": _when(),
             **{f"{kind}-tests": _tests(kind, None) for kind in _KINDS},
             "compared": _compared(),
+            **_nested(""),
             "plan": _plan(),
             "route": _route(),
             "source": _chosen("source", connectors.SOURCES),
@@ -224,7 +261,7 @@ def _plan() -> Schema:
                 "description": "In order: the first that fits takes a mention; the last has no When.",
                 "type": "array",
                 "minItems": 1,
-                "items": {"$ref": "#/$defs/route"},
+                "items": _item(),
             },
             **{name: options[name] for name in OPTIONS},
         },
@@ -232,15 +269,15 @@ def _plan() -> Schema:
 
 
 def _route() -> Schema:
-    labels = {"description": f"At most {MOST_LABELS} words that are put on the record.", "$ref": "#/$defs/texts"}
+    labels = _list(f"At most {MOST_LABELS} words that are put on the record.", MOST_LABELS, _LABEL)
     fields = {
         "Name": {
             "description": "Up to 64 letters, digits, hyphens and underscores.",
             **_any({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}),
         },
         "When": _said("What it asks of a mention, in EventBridge's pattern language; the last route has none.", "when"),
-        "Case": _said("Systems: the first that takes the case, then its stand-bys.", "texts"),
-        "Notify": _said("Topics: the first that somebody hears, then its stand-bys.", "texts"),
+        "Case": _list("Systems: the first that takes the case, then its stand-bys.", MOST_STANDBYS),
+        "Notify": _list("Topics: the first that somebody hears, then its stand-bys.", MOST_STANDBYS),
         "FailOverAfter": _said("How long a system may refuse; 2m by default.", "duration"),
         "Labels": labels,
         "Priority": _one_of(PRIORITIES, "Of the record, in the system's own words."),
@@ -253,39 +290,67 @@ def _route() -> Schema:
         "required": ["Name"],
         "properties": {name: fields[name] for name in ROUTE_FIELDS},
         "if": {"properties": {"Open": {"const": "count"}}, "required": ["Open"]},
+        "then": {"properties": {name: False for name in ROUTE_FIELDS if name not in _COUNTS}},
         "else": {"required": ["Case", "Notify"]},
+    }
+
+
+_LABEL = "[A-Za-z0-9_-]{1,60}"
+_COUNTS = ("Name", "When", "Labels", "Open")
+"""What a route takes that only counts."""
+
+
+def _list(words: str, most: int, pattern: str = "") -> Schema:
+    """A list of texts, of at most so many; `!Ref` of a list, or `!If` over lists, as an editor sees them."""
+    text: Schema = {"type": ["string", "number", "boolean"]}
+    one = {**text, "pattern": f"^({pattern}|{_NAMED})$"} if pattern else text
+    several = {"type": "array", "minItems": 1, "maxItems": most, "items": _any(one, {"type": "array"})}
+    return {"description": words, **_any(several, {"type": "string", "pattern": f"^({_NAMED})$"})}
+
+
+def _item() -> Schema:
+    """A route, or a function in its place: to an editor `!If` looks like a list, `!Ref` like a text."""
+    function = {"type": ["array", "string"], "minItems": 2, "pattern": f"^({_NAMED})$"}
+    return {
+        "if": {"type": "object"},
+        "then": {"if": {"required": ["Fn::If"]}, "then": _CALL, "else": {"$ref": "#/$defs/route"}},
+        "else": function,
     }
 
 
 def _when() -> Schema:
     """A mapping of a mention's fields, or the same as a JSON text."""
-    fields = _fields("")
-    fields["metrics"] = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/number-tests"}}
-    fields["$or"] = {"type": "array", "minItems": 2, "items": {"$ref": "#/$defs/when"}}
-    mapping = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": fields}
-    return {"anyOf": [mapping, {"type": "string"}]}
+    return {"anyOf": [{"$ref": "#/$defs/fields"}, {"type": "string"}]}
 
 
-def _fields(under: str) -> dict[str, Schema]:
-    """The fields below a path, nested as their names are."""
+def _nested(under: str) -> dict[str, Schema]:
+    """`fields` and what is nested in it, each with a `$or` of its own: `fields-author` for those below `author`."""
     found: dict[str, Schema] = {}
+    here: dict[str, Schema] = {}
     for path, kind in FIELDS.items():
         name, dot, _ = path.removeprefix(under).partition(".")
-        if not path.startswith(under) or name in found:
+        if not path.startswith(under) or name in here:
             continue
         if dot:
-            inner = _fields(f"{under}{name}.")
-            alternatives = {"type": "array", "minItems": 2, "items": {"type": "object"}}
-            properties = {**inner, "$or": alternatives}
-            found[name] = {
-                "type": "object",
-                "minProperties": 1,
-                "additionalProperties": False,
-                "properties": properties,
-            }
+            found |= _nested(f"{under}{name}.")
+            here[name] = {"$ref": f"#/$defs/{_fields(f'{under}{name}.')}"}
         else:
-            found[name] = _tests(kind, CLOSED.get(path))
-    return found
+            here[name] = _tests(kind, CLOSED.get(path))
+    if not under:
+        here["metrics"] = {"$ref": f"#/$defs/{_fields('metrics.')}"}
+        others = {"additionalProperties": {"$ref": "#/$defs/number-tests"}}
+        found[_fields("metrics.")] = _alternatives({}, _fields("metrics.")) | others
+    return {_fields(under): _alternatives(here, _fields(under)), **found}
+
+
+def _fields(under: str) -> str:
+    return "-".join(["fields", *under.split(".")[:-1]])
+
+
+def _alternatives(fields: dict[str, Schema], name: str) -> Schema:
+    several = {"type": "array", "minItems": 2, "items": {"$ref": f"#/$defs/{name}"}}
+    properties = {**fields, "$or": several}
+    return {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": properties}
 
 
 def _tests(kind: str, closed: tuple[object, ...] | None) -> Schema:
@@ -296,7 +361,8 @@ def _tests(kind: str, closed: tuple[object, ...] | None) -> Schema:
     elif kind == "number":
         values = {"type": ["number", "string", "null"]}
     elif kind == "boolean":
-        values = {"enum": [True, False, None, "true", "false"]}
+        allowed = [one for one in closed or (True, False, None) if one is not None]
+        values = {"enum": [*allowed, None, *(str(one).lower() for one in allowed)]}
     return {"type": "array", "minItems": 1, "items": _any(values, {"$ref": "#/$defs/compared"})}
 
 

@@ -24,7 +24,7 @@ def show_cases(found: Sequence[dict[str, Any]], state: str) -> None:
     """One line a case."""
     out = console()
     if not found:
-        out.print(f"No case is {state}.")
+        out.print("Nothing was only counted." if state == "counted" else f"No case is {state}.")
         return
     table = Table(box=None, pad_edge=False)
     for name in ("case", "waits for", "record", "conversation", "route", "changed"):
@@ -32,7 +32,8 @@ def show_cases(found: Sequence[dict[str, Any]], state: str) -> None:
     for one in found:
         waits = "; ".join(f"{item['what']}: {item['why']}" for item in [*one["waiting"], *one["refused"]])
         records = "\n".join(_record(record) + _standing(record) for record in one["records"])
-        row = [one["id"], waits or "nothing", records or "none yet", one["conversation"], one["route"] or "none yet"]
+        none = "none: only counted" if one["counted"] else "none yet"
+        row = [one["id"], waits or "nothing", records or none, one["conversation"], one["route"] or "none yet"]
         table.add_row(*(escape(cell) for cell in [*row, one["updated_at"]]), style="yellow" if waits else "")
     out.print(table, highlight=False)
 
@@ -84,15 +85,17 @@ def _waiting(out: Console, found: dict[str, Any]) -> None:
     for one in found["refused"]:
         _say(out, f"  [red]{escape(one['what'])} was refused for good[/]: {escape(one['why'])}")
     if not found["waiting"] and not found["refused"]:
-        _say(out, "  nothing; all that was planned is done")
+        counted = "nothing: its route only counts; a later post may open a case"
+        _say(out, f"  {counted if found['counted'] else 'nothing; all that was planned is done'}")
 
 
 def _records(out: Console, found: dict[str, Any]) -> None:
     _heading(out, "Records")
-    _say(out, escape(f"  route: {', else '.join(found['systems']) or 'none yet'}"))
+    none = "none: only counted" if found["counted"] else "none yet"
+    _say(out, escape(f"  route: {', else '.join(found['systems']) or none}"))
     if len(found["engaged"]) > 1 or found["retired"]:
         retired = f"; handed back by {', '.join(found['retired'])}" if found["retired"] else ""
-        _say(out, escape(f"  held by {' and '.join(found['engaged'])}{retired}"))
+        _say(out, escape(f"  stands in {' and '.join(found['engaged'])}{retired}"))
     for one in found["records"]:
         _say(out, escape(f"  {one['system']}: {_record(one)}{_standing(one)}"))
 

@@ -71,11 +71,12 @@ def _chosen(kind: str, connector: str, name: str) -> Chosen:
     return Chosen(kind, connector, name, tuple(settings))
 
 
-def template(chosen: Sequence[Chosen], answers: Mapping[str, str]) -> str:
-    """The template's text. `answers` are defaults of parameters, by name."""
+def template(chosen: Sequence[Chosen], answers: Mapping[str, str], schema: str | None = None) -> str:
+    """The template's text. `answers` are defaults of parameters, by name; `schema` is where editors find theirs."""
     sources = [one for one in chosen if one.kind == "Custom::Source"]
     systems = [one for one in chosen if one.kind == "Custom::System"]
     parts = [
+        f"# yaml-language-server: $schema={schema}\n" if schema else "",
         _HEAD,
         *(_parameters(one, answers) for one in chosen),
         _PEOPLE,
@@ -204,3 +205,21 @@ def secrets(chosen: Sequence[Chosen], answers: Mapping[str, str]) -> list[str]:
         if one.kind == "Custom::Source" and one.connector in connectors.POLLERS and not one.tells:
             found.append(f"{name}/credentials")
     return found
+
+
+def steps(chosen: Sequence[Chosen], answers: Mapping[str, str], file: str) -> list[str]:
+    """What is to be done with the template, one line each."""
+    missing = [setting.parameter for one in chosen for setting in one.asked if not answers.get(setting.parameter)]
+    overrides = " ".join(f"{name}=…" for name in ("Configure", *missing))
+    tell = [one for one in chosen if one.tells]
+    webhooks = ", ".join(f"{one.name}WebhookUrl" for one in tell)
+    deploy = f"aws cloudformation deploy --template-file {file} --stack-name hailback-routes"
+    found = [
+        "1. Make these secrets (aws secretsmanager create-secret); the connectors' READMEs say what each holds:",
+        *(f"     {name}" for name in secrets(chosen, answers)),
+        f"2. hailback check {file}",
+        "3. Deploy it; Configure is the output ConfigureArn of Hailback's own stack:",
+        f"     {deploy} --parameter-overrides {overrides}",
+        "4. Subscribe people to the topic in the output CareTopic.",
+    ]
+    return [*found, f"5. Enter the addresses in the outputs {webhooks} as webhooks there."] if tell else found

@@ -62,6 +62,7 @@ def _credentials(deployment: Deployment, source: SourceConfig, now: int) -> Docu
         "checked_at": moment(health.checked_at) if health.checked_at else None,
         "hearing": silence.hearing.value,
         "silent_hours": silence.gap,
+        "unasked": source.hold and source.poll is not None,  # administrators want it so
     }
 
 
@@ -120,7 +121,7 @@ def vital_signs(rows: Sequence[Document]) -> list[str]:
                 f"{unread['count']} deliveries of {one['id']} could not be read since {unread['since']}: "
                 f"{unread['reason']}; compare what was kept with the samples of its connector, and report it"
             )
-        if one["hearing"] == "silent":
+        if one["hearing"] == "silent" and not one["unasked"]:
             said.append(f"{one['id']} has been silent for {many(one['silent_hours'], 'hour')}, which is not its way")
     return said
 

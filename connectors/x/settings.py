@@ -21,7 +21,9 @@ def _one_or_many(value: object) -> object:
 
 def _account(value: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]{0,19}", value.strip(), re.ASCII):
-        raise ValueError("an account on X is its numeric id (783214), not its name; names can change hands")
+        raise ValueError(
+            "an account on X is not its name, which can change hands; write its numeric id, such as 783214"
+        )
     return value.strip()
 
 

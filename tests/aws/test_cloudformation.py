@@ -73,8 +73,23 @@ def test_an_answer_never_exceeds_its_limit(findings: list[str]) -> None:
     assert isinstance(body["Reason"], str)
 
 
-def test_a_deletion_always_succeeds() -> None:
-    assert said(Outcome("routes/Plan", ("the table: is on fire.",)), "Delete")["Status"] == "SUCCESS"
+def test_a_deletion_that_was_not_carried_out_has_failed() -> None:
+    """Else what it should have taken away stays in force, of a stack that is no more."""
+    assert said(Outcome("routes/Plan", ("the table: is on fire.",)), "Delete")["Status"] == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("https://bucket.s3.amazonaws.com/arn?X-Amz-Date=20261121T100000Z&X-Amz-Expires=7200", 1_795_255_200),
+        ("https://bucket.s3.amazonaws.com/arn?X-Amz-Expires=7200&X-Amz-Date=20261121T100000Z", 1_795_255_200),
+        ("https://bucket.s3.amazonaws.com/arn?X-Amz-Date=20261399T100000Z", 0),
+        ("https://bucket.s3.amazonaws.com/arn?Signature=x&Expires=1795255200", 0),
+        (None, 0),
+    ],
+)
+def test_when_it_was_asked_is_read_from_the_signed_address(url: str | None, asked: int) -> None:
+    assert read_request({"RequestType": "Create", "ResponseURL": url}).asked == asked
 
 
 def test_a_request_with_parts_missing_can_still_be_answered() -> None:

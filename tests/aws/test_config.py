@@ -105,6 +105,17 @@ def test_readers_see_the_first_plan_at_once(client: Any, store: ConfigStore) -> 
     assert reader.source("routes/Forum") is not None
 
 
+def test_readers_hear_a_source_that_is_deployed_anew_at_once(client: Any, store: ConfigStore) -> None:
+    """Else what is said in the first seconds is dropped, as if the source were still deleted."""
+    deploy(store)
+    reader = open_store(client, ttl=15.0)
+    assert do(store, ask("Delete", "Source", "Forum", FORUM)).ok
+    assert reader.source("routes/Forum") is None
+    assert reader.source("routes/Forum", with_deleted=True) is not None
+    assert do(store, ask("Create", "Source", "Forum", FORUM)).ok
+    assert reader.source("routes/Forum") is not None
+
+
 def test_the_writer_sees_its_own_change_at_once(client: Any) -> None:
     store = open_store(client, ttl=3600)
     deploy(store)

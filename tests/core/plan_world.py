@@ -96,6 +96,7 @@ def ask(action: str, kind: str, name: str, properties: dict[str, Any], **more: A
         physical_id="" if action == "Create" else f"{stack}/{name}",
         properties={"ServiceToken": "arn:…:function", "ServiceTimeout": "120", **properties},
         old_properties=more.pop("old", {}),
+        asked=more.pop("asked", 0),
     )
 
 

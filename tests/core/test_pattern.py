@@ -8,11 +8,14 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from connectors.core import pattern_pieces
 from connectors.core.pattern import Branch, Pattern, View
 from connectors.core.pattern_covers import covers
 from connectors.core.pattern_index import Index
-from connectors.core.pattern_operators import IgnoreCase, PrefixIgnoreCase, SuffixIgnoreCase, fold
+from connectors.core.pattern_operators import IgnoreCase, Leaf, PrefixIgnoreCase, SuffixIgnoreCase, Wildcard, fold
 from connectors.core.pattern_parse import parse
 from tests.bench.routing import event as mention
 from tests.bench.routing import usual
@@ -56,8 +59,12 @@ def test_many_that_share_a_place_are_filed_again_and_stay_in_order() -> None:
         assert index.first(event) == expected
 
 
+@pytest.mark.parametrize("automaton", [True, False])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 6, 7, 10, 11, 14, 15, 20])
-def test_a_piece_is_found_wherever_it_stands(length: int) -> None:
+def test_a_piece_is_found_wherever_it_stands(length: int, automaton: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the automaton, and without it where a machine has none."""
+    assert pattern_pieces.AUTOMATON, "it is installed with all else"
+    monkeypatch.setattr(pattern_pieces, "AUTOMATON", automaton)
     dice = random.Random(length)
     pieces = ["".join(dice.choices("abcdeö😀", k=length)) for _ in range(300)]
     index = Index([parse({"t": [{"wildcard": f"*{piece}*"}]}) for piece in pieces])
@@ -65,6 +72,19 @@ def test_a_piece_is_found_wherever_it_stands(length: int) -> None:
         piece = dice.choice(pieces)
         text = "-" * shift + piece + "." * (shift % 3)
         assert index.first({"t": text}) == min(at for at, one in enumerate(pieces) if one in text)
+
+
+texts = st.text(st.sampled_from("ab*ß\ud800😀"), max_size=7)
+
+
+@given(st.sets(texts.filter(bool), min_size=1, max_size=60), st.lists(texts, min_size=1, max_size=12), st.booleans())
+def test_a_text_has_the_pieces_that_it_contains(pieces: set[str], words: list[str], automaton: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pattern_pieces, "AUTOMATON", automaton)
+        found: pattern_pieces.Pieces[str] = pattern_pieces.Pieces()
+        found.things.update((one, one) for one in sorted(pieces))
+        for value in ("".join(words), *words):
+            assert set(found.find(value)) == {one for one in pieces if one in value}
 
 
 def test_a_catch_all_ends_the_search_and_without_one_nothing_is_found() -> None:
@@ -165,6 +185,10 @@ COVERED: list[tuple[Any, Any]] = [
     ({"a": [{"exists": False}]}, {"a": [{"exists": False}], "b": [1]}),
     ({"a": [{"exists": True}, {"exists": False}]}, {"b": [1]}),
     ({"a": [{"equals-ignore-case": "no"}]}, {"a": ["NO", "no"]}),
+    ({"a": [{"equals-ignore-case": "no"}, "x"]}, {"a": [{"equals-ignore-case": "NO"}]}),
+    ({"a": [{"prefix": {"equals-ignore-case": "Re"}}]}, {"a": [{"prefix": {"equals-ignore-case": "rEF"}}]}),
+    ({"a": [{"suffix": {"equals-ignore-case": "nd"}}]}, {"a": [{"equals-ignore-case": "REFUND"}]}),
+    ({"a": [5, 6]}, {"a": [{"numeric": ["=", 5]}], "b": [1]}),
 ]
 
 
@@ -179,6 +203,8 @@ def test_a_wider_pattern_is_proven_wider(wide: Any, narrow: Any) -> None:
         *((narrow, wide) for wide, narrow in COVERED),
         ({"a": [0]}, {"a": [False]}),
         ({"a": [{"prefix": "a"}]}, {"a": [{"prefix": {"equals-ignore-case": "ab"}}]}),
+        ({"a": [{"prefix": {"equals-ignore-case": "ss"}}]}, {"a": [{"prefix": {"equals-ignore-case": "ß"}}]}),
+        ({"a": [{"prefix": {"equals-ignore-case": "a"}}]}, {"a": [{"suffix": {"equals-ignore-case": "a"}}]}),
         ({"a": [{"numeric": [">", 0]}]}, {"a": [{"numeric": [">=", 0]}]}),
         ({"l": {"b": [{"exists": False}]}}, {"l": {"a": [1], "b": [{"exists": False}]}}),
         ({"a": [{"anything-but": {"prefix": "wx"}}]}, {"a": [{"prefix": "w"}]}),
@@ -214,7 +240,8 @@ def test_few_of_many_routes_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     routes = [parse(usual(dice, at)) for at in range(3_000)]
     index = Index([*routes, None])
     events = [mention(dice) for _ in range(60)]
-    expected = [next((at for at, one in enumerate(routes) if one.matches(event)), 3_000) for event in events]
+    views = [View(event) for event in events]
+    expected = [next((at for at, one in enumerate(routes) if one.matches_view(view)), 3_000) for view in views]
     plain = Branch.matches
 
     def counting(branch: Branch, view: View) -> bool:
@@ -225,3 +252,21 @@ def test_few_of_many_routes_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Branch, "matches", counting)
     assert [index.first(event) for event in events] == expected
     assert tried / len(events) < 20
+
+
+def test_of_many_wildcards_only_those_are_tried_whose_words_a_text_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice, tried = random.Random(9), 0
+    routes = [parse({"text": [{"wildcard": f"*return-{at:04}*"}]}) for at in range(2_000)]
+    index = Index([*routes, None])
+    events = [mention(dice, 2_000) for _ in range(20)]
+    events = [{**one, "text": f"{one['text']} return-{at * 150:04}!"} for at, one in enumerate(events)]
+    plain = Wildcard.fits
+
+    def counting(check: Wildcard, value: Leaf) -> bool:
+        nonlocal tried
+        tried += 1
+        return plain(check, value)
+
+    monkeypatch.setattr(Wildcard, "fits", counting)
+    assert [index.first(event) for event in events] == [min(at * 150, 2_000) for at in range(20)]
+    assert tried <= 3 * len(events)

@@ -106,7 +106,7 @@ def test_a_case_may_have_stand_bys_and_so_may_whoever_is_told() -> None:
 def test_what_is_named_twice_is_refused() -> None:
     assert route(Case=["routes/A", "routes/A"]) == ["Routes[0].Case[1]: 'routes/A' is named twice. Remove one of them."]
     assert route(Case=[f"routes/A{n}" for n in range(6)]) == [
-        "Routes[0].Case: 6 are written, over the limit of 5. Keep the first few."
+        "Routes[0].Case: 6 are written, over the limit of 5. Keep the 5 that matter most."
     ]
 
 
@@ -183,7 +183,7 @@ def test_a_password_in_a_template_is_refused_and_never_repeated() -> None:
         ("Connector", "Forum", "Connector: 'Forum' is not a connector of this kind. Did you mean forum?"),
         ("Connector", "x", "Connector: 'x' is not a connector of this kind. Name one of: discourse, forum."),
         ("Secret", "", "Secret: is missing. Write the name of a secret under hailback/."),
-        ("Secret", ["a"], "Secret: is not a text. Write the name of a secret under hailback/."),
+        ("Secret", ["a"], "Secret: is a list instead of one text. Write the name of a secret under hailback/."),
         (
             "Secret",
             "other/forum",
@@ -208,7 +208,7 @@ def test_a_password_in_a_template_is_refused_and_never_repeated() -> None:
             "Secret: is not a secret's name. Use letters, digits and /_+=.@-, such as hailback/forum.",
         ),
         ("BaseUrl", "ftp://x", "BaseUrl: an address begins with https://. Correct it."),
-        ("BaseUrl", {"a": "b"}, "BaseUrl: the value should be a valid string. Correct it."),
+        ("BaseUrl", {"a": "b"}, "BaseUrl: is a mapping. Write one text, or texts in brackets."),
     ],
 )
 def test_a_wrong_value_is_named_with_its_remedy(field: str, value: Any, said: str) -> None:
@@ -216,12 +216,14 @@ def test_a_wrong_value_is_named_with_its_remedy(field: str, value: Any, said: st
 
 
 def test_a_missing_setting() -> None:
-    assert system({"Connector": "tracker", "Secret": "hailback/t"}) == ["BaseUrl: is missing. Write it."]
+    assert system({"Connector": "tracker", "Secret": "hailback/t"}) == [
+        "BaseUrl: is missing. Write BaseUrl; this connector needs it."
+    ]
 
 
 def test_a_number_that_is_none() -> None:
     (said,) = system({**TRACKER, "Batch": "many"})
-    assert said.startswith("Batch: the value should be a valid integer")
+    assert said.startswith("Batch: is not a whole number. Write one such as 50")
 
 
 @pytest.mark.parametrize(
@@ -236,8 +238,11 @@ def test_a_number_that_is_none() -> None:
             {"Name": "a b"},
             "Routes[0].Name: is not a route's name. Use up to 64 letters, digits, hyphens and underscores.",
         ),
-        ({"Case": []}, "Routes[0].Case: is missing. Write Case: [!Ref YourSystem]."),
-        ({"Case": "routes/Tracker"}, "Routes[0].Case: is not a list of texts. Write Case: [!Ref YourSystem]."),
+        ({"Case": []}, "Routes[0].Case: is empty. Write Case: [!Ref YourSystem]."),
+        (
+            {"Case": "routes/Tracker"},
+            "Routes[0].Case: is one text instead of a list of texts. Write Case: [!Ref YourSystem].",
+        ),
         (
             {"Case": ["Tracker"]},
             "Routes[0].Case[0]: 'Tracker' is not the id of a Custom::System. Write !Ref and the resource's name.",

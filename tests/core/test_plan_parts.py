@@ -180,9 +180,38 @@ def test_a_rollback_brings_back_exactly_what_ran(store: ConfigStore) -> None:
     version = add(store).data["Version"]
     more = {**IDEAS, "Priority": "1", "Effects": "off"}
     assert do(store, ask("Update", "Plan", "Plan", more, old=IDEAS, stack="ideas")).ok
+    assert active(store).version != version
     gone = Seen(topic=Sight.MISSING)
     assert do(store, ask("Update", "Plan", "Plan", IDEAS, old=more, stack="ideas"), gone).ok
     assert active(store).version == version
+
+
+@pytest.mark.parametrize("change", [{"Effects": "off"}, {"Priority": "7"}, {"Sources": "all"}])
+def test_what_a_plan_says_beside_its_routes_is_part_of_its_version(store: ConfigStore, change: dict[str, str]) -> None:
+    deploy(store)
+    add(store)
+    before = active(store).version
+    outcome = do(store, ask("Update", "Plan", "Plan", {**IDEAS, **change}, old=IDEAS, stack="ideas"))
+    assert outcome.ok
+    assert outcome.data["Version"] == active(store).version != before
+    assert do(store, ask("Update", "Plan", "Plan", IDEAS, old={**IDEAS, **change}, stack="ideas")).ok
+    assert active(store).version == before
+
+
+def test_the_history_says_whose_effects_were_off(store: ConfigStore) -> None:
+    deploy(store)
+    add(store, "ideas", {**IDEAS, "Effects": "off"})
+    assert do(store, ask("Update", "Plan", "Plan", {**PLAN, "Effects": "off"}, old=PLAN)).ok
+    assert [one.off for one in store.log.activations()] == [("routes/Plan", "ideas/Plan"), ("ideas/Plan",), ()]
+
+
+def test_more_shadows_than_a_case_can_tell_of_are_refused(store: ConfigStore) -> None:
+    deploy(store)
+    for number in range(5):
+        add(store, f"ideas{number}", {**IDEAS, "Effects": "off"})
+    (finding,) = do(store, ask("Create", "Plan", "Plan", {**IDEAS, "Effects": "off"}, stack="ideas5")).findings
+    assert finding.startswith("Effects: are off in more than 5 plans beside the base.")
+    assert do(store, ask("Create", "Plan", "Plan", IDEAS, stack="ideas5")).ok
 
 
 def test_a_plan_kept_by_an_earlier_hailback_is_the_base(store: ConfigStore, client: Any) -> None:
@@ -338,7 +367,7 @@ def test_a_shadow_run_is_remembered_with_its_beginning_and_its_end(store: Config
     began = clock[0]
     off = {**PLAN, "Effects": "false"}  # as CloudFormation hands over what YAML reads `off` as
     outcome = do(store, ask("Update", "Plan", "Plan", off, old=PLAN))
-    assert "Effects: are off" in outcome.data["Warnings"]
+    assert "Effects: are off in the base plan: NOTHING goes out" in outcome.data["Warnings"]
     assert not active(store).effects
     assert store.shadows() == {"": ((began, None),)}
     clock[0] += 60_000

@@ -250,7 +250,7 @@ def test_a_label_is_a_word(name: str) -> None:
 
 def test_labels_are_bounded_and_differ() -> None:
     assert said({**REST, "Labels": [f"l{n}" for n in range(11)]}) == [
-        "Routes[0].Labels: 11 are written, over the limit of 10. Keep the first few."
+        "Routes[0].Labels: 11 are written, over the limit of 10. Keep the 10 that matter most."
     ]
     assert said({**REST, "Labels": ["a", "a"]}) == ["Routes[0].Labels[1]: 'a' is named twice. Remove one of them."]
 

@@ -13,7 +13,10 @@ from pydantic import ValidationError
 import connectors
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
+from connectors.core.facts import facts
 from connectors.core.models import Deletion, Mention, Unsupported, describe
+from connectors.core.pattern_index import Index
+from connectors.core.pattern_parse import parse
 from connectors.discourse.connector import Discourse
 from connectors.discourse.settings import DiscourseSource
 from connectors.tool.samples import load_sample, read_script
@@ -44,7 +47,7 @@ def test_a_post_becomes_a_mention() -> None:
         "native_id": "77",
         "conversation_id": "12",
         "parent_id": None,
-        "kind": None,
+        "kind": "reply",
         "quoted_id": None,
         "version": 1,
         "author": {"native_id": "5", "handle": "Tilda", "name": "Tilda S.", "followers": None},
@@ -90,6 +93,21 @@ def test_replies_name_the_post_they_answer() -> None:
     assert sample("post_created__heating_reply_to_reply.json")["parent_id"] == "512#2"
     assert mention(reply_to_post_number=0).parent_id is None
     assert mention(reply_to_post_number="2").parent_id == "12#2"
+
+
+@pytest.mark.parametrize(
+    ("post_number", "answered", "kind"),
+    [(1, None, "post"), (2, None, "reply"), ("3", "2", "reply"), (..., 2, "reply"), (..., None, None), (0, None, None)],
+)
+def test_a_topics_first_post_opens_it_and_all_others_reply(post_number: object, answered: object, kind: str) -> None:
+    assert mention(post_number=post_number, reply_to_post_number=answered).kind == kind
+
+
+def test_a_route_that_asks_for_replies_takes_those_of_a_forum() -> None:
+    asks = Index([parse({"kind": ["reply"]}), parse({"kind": ["post"]})])
+    for name, taken in (("heating", 1), ("heating_reply", 0), ("heating_reply_to_reply", 0), ("second_forum", 1)):
+        said = {key: value for key, value in sample(f"post_created__{name}.json").items() if key != "id"}
+        assert asks.first(facts(Mention.model_validate(said), "routes/Forum")) == taken, name
 
 
 def test_an_edit_is_a_higher_version_of_the_same_mention() -> None:

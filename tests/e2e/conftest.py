@@ -10,11 +10,14 @@ from connectors.tool.aws import LocalAws
 from connectors.tool.deploy import Stack
 from connectors.tool.local import RunningStack, running_stack
 
+DEFINITIONS = "acme-plans/hailback/"
+"""Where plans that are too large for a template may lie; the bucket is made by the test that needs it."""
+
 
 @pytest.fixture(scope="session")
 def machine() -> Iterator[RunningStack]:
     """Everything that `hailback up` starts, with IAM enforced; ended with the tests."""
-    with running_stack() as running:
+    with running_stack(parameters={"DefinitionsBucket": DEFINITIONS}) as running:
         yield running
 
 

@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import boto3
@@ -29,7 +30,7 @@ ROLES = {
     "WakeRole": "table, due query, sync send, notify send, reply send, poll send, text read",
     "CheckRole": "table, credentials read, credentials write",
     "SweepRole": "table, day query, inbox send, credentials read, credentials write, body keep",
-    "ConfigureRole": "table, secret describe, topic describe",
+    "ConfigureRole": "table, secret describe, topic describe, definition read",
 }
 TABLE = {"table get", "table put", "table update", "table query", "table transaction"}
 
@@ -45,6 +46,14 @@ def deeds(local: LocalAws, stack: Stack) -> Iterator[dict[str, tuple[str, str, d
     bucket, parts = stack.outputs["BucketName"], stack.resources
     for name in ("inbox/iam", "text/iam"):
         local.client("s3").put_object(Bucket=bucket, Key=name, Body=b"x")
+    given = {}
+    for name, prefix in (("acme-plans", "hailback/"), ("acme-plans", "elsewhere/"), ("others-plans", "hailback/")):
+        with suppress(ClientError):  # it is there
+            place = {"LocationConstraint": local.region}
+            local.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=place)
+        local.client("s3").put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        said = local.client("s3").put_object(Bucket=name, Key=f"{prefix}plan.json", Body=b"{}")
+        given[name, prefix] = {"Bucket": name, "Key": f"{prefix}plan.json", "VersionId": said["VersionId"]}
     table = {"TableName": stack.outputs["TableName"]}
     key = {"pk": {"S": "IAM#1"}, "sk": {"S": "META"}}
     change = {"UpdateExpression": "SET x = :x", "ExpressionAttributeValues": {":x": {"S": "1"}}}
@@ -103,6 +112,9 @@ def deeds(local: LocalAws, stack: Stack) -> Iterator[dict[str, tuple[str, str, d
         "text keep": ("s3", "put_object", blob("text/iam", Body=b"x")),
         "text read": ("s3", "get_object", blob("text/iam")),
         "text remove": ("s3", "delete_object", blob("text/gone")),
+        "definition read": ("s3", "get_object", given["acme-plans", "hailback/"]),
+        "read beside definitions": ("s3", "get_object", given["acme-plans", "elsewhere/"]),
+        "read in another bucket": ("s3", "get_object", given["others-plans", "hailback/"]),
         "roles list": ("iam", "list_roles", {}),
         "function call": ("lambda", "invoke", {"FunctionName": parts["SyncRecord"]}),
     }

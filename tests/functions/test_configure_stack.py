@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from connectors.aws.config import ConfigStore
 from functions import configure_stack
@@ -142,6 +143,23 @@ def test_a_deletion_succeeds_even_without_a_table(answers: list[dict[str, Any]])
     configure_stack.handler(event("Delete", "Plan", "Plan", {}, PhysicalResourceId="what-it-was"), CONTEXT)
     assert answers[0]["Status"] == "SUCCESS"
     assert answers[0]["PhysicalResourceId"] == "what-it-was"
+
+
+def test_a_deletion_that_the_table_did_not_take_has_failed(answers: list[dict[str, Any]], monkeypatch: Any) -> None:
+    """Answered with success, the forum of a stack that is no more would be listened to for ever."""
+    configure_stack.handler(event("Create", "Source", "Forum", FORUM), CONTEXT)
+    gone = {**event("Delete", "Source", "Forum", FORUM), "PhysicalResourceId": "routes/Forum"}
+    config = ConfigStore(boto3.client("dynamodb"), "hailback")
+    with monkeypatch.context() as broken:
+        busy = ClientError({"Error": {"Code": "ThrottlingException"}}, "TransactWriteItems")
+        broken.setattr(ConfigStore, "commit", lambda self, change: (_ for _ in ()).throw(busy))
+        configure_stack.handler(gone, CONTEXT)
+    assert answers[1]["Status"] == "FAILED"
+    assert "(TransactWriteItems answered ThrottlingException). Delete the stack again;" in answers[1]["Reason"]
+    assert config.source("routes/Forum") is not None
+    configure_stack.handler({**gone, "RequestId": "once-more"}, CONTEXT)
+    assert answers[2]["Status"] == "SUCCESS"
+    assert ConfigStore(boto3.client("dynamodb"), "hailback").source("routes/Forum") is None
 
 
 def test_a_broken_environment_is_answered_too(answers: list[dict[str, Any]], monkeypatch: Any) -> None:

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+from typer.testing import CliRunner
 
 from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening, Record
 from connectors.core.models import Mention
 from connectors.tool.casework import dossier, find_case, summaries, waiting
 from connectors.tool.deployment import DeploymentError
+from connectors.tool.main import app
 from connectors.tool.show import show_case, show_cases
 
 NOW = int(datetime(2026, 11, 21, 10, tzinfo=UTC).timestamp() * 1000)
@@ -183,7 +185,7 @@ def test_a_case_that_failed_over_says_who_holds_it_and_what_went_out(capsys: pyt
     assert [one["what"] for one in found["detours"]] == ["failed over"]
     show_case(found)
     shown = capsys.readouterr().out
-    assert "held by routes/Tracker and routes/Zendesk" in shown
+    assert "stands in routes/Tracker and routes/Zendesk" in shown
     assert "provisional" in shown
     assert "https://forum/t/1/3" in shown
     back = a_case(systems=("routes/Tracker", standby), engaged=("routes/Tracker",), retired=(standby,))
@@ -196,3 +198,23 @@ def test_a_case_that_failed_over_says_who_holds_it_and_what_went_out(capsys: pyt
 def test_whatever_waits_has_a_name(kind: EffectKind) -> None:
     (only,) = waiting(a_case(), [an_effect(kind, EffectState.PARKED)])
     assert only["what"]
+
+
+def test_what_is_only_counted_is_found_and_no_case_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    counted = a_case(state="counted", route="thanks", systems=(), topics=())
+    cases: Any = FakeCases(counted)
+    assert find_case(cases, "abcd").id == counted.id, "by the beginning of its id, as any"
+    show_cases(summaries(cases, 20, "counted"), "counted")
+    assert "none: only counted" in capsys.readouterr().out
+    show_case(dossier(cases, counted))
+    shown = capsys.readouterr().out
+    assert "nothing: its route only counts; a later post may open a case" in shown
+    assert "none yet" not in shown
+    show_cases([], "counted")
+    assert "Nothing was only counted." in capsys.readouterr().out
+
+
+def test_a_state_that_is_none_is_refused_with_those_that_there_are() -> None:
+    done = CliRunner().invoke(app, ["cases", "--state", "closed"])
+    assert done.exit_code == 2
+    assert "'closed' is no state of a case; there are open, pending, solved, counted" in done.stderr

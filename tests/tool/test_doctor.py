@@ -48,7 +48,7 @@ def test_what_is_wrong_is_said_in_order_of_urgency(small: Small) -> None:
     small.plan()
     small.case()
     later = NOW + 60_000
-    given = {"due_at": later, "attempt": 1}
+    given: dict[str, Any] = {"due_at": later, "attempt": 1}
     small.effect(EffectState.PARKED, error="Unavailable: tracker.acme.com answers 503", retry_at=later, **given)
     small.effect(
         EffectState.PARKED,
@@ -90,7 +90,7 @@ def test_what_failed_over_says_where_it_is_and_when_it_is_tried_again(small: Sma
     (one,) = look(small)["failed_over"]
     assert (one["first"], one["record"]["id"], one["why"]) == (TRACKER, "7", "Unavailable: refused")
     assert one["next_at"] is not None
-    assert "1 case held by a stand-by" in look(small)["wrong"]
+    assert f"1 case of {TRACKER} with the stand-by {ZENDESK}: Unavailable: refused" in look(small)["wrong"]
 
 
 def test_no_words_of_a_customer_are_shown(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

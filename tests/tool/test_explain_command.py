@@ -63,6 +63,21 @@ def test_the_screen_says_what_was_expected_and_what_was_found(plan: Path) -> Non
     assert "not loud: author.followers should be a number > 1000, is null" in done.output
 
 
+def test_each_alternative_of_a_choice_is_explained(plan: Path, tmp_path: Path) -> None:
+    choice = "{kind: [post], $or: [{text: [Hi]}, {author: {$or: [{handle: [ada]}, {name: [Ada]}]}}]}"
+    plan.write_text(PLAN.replace("{author: {followers: [{numeric: ['>', 1000]}]}}", choice), encoding="utf-8")
+    [found] = verdicts(plan, SAMPLE)
+    [loud, _] = found["passed"]
+    assert (loud["field"], [one["field"] for one in loud["others"]]) == ("text", ["author.handle", "author.name"])
+    lines = run(plan, SAMPLE).output.splitlines()
+    assert lines[1].startswith("  not loud: text should be 'Hi', is 'Since the")
+    assert lines[2] == "      nor: author.handle should be 'ada', is 'mara_lind'"
+    assert lines[3].startswith("      nor: author.name should be 'Ada', is")
+    many = f"{{$or: [{', '.join(f'{{title: [t{number}]}}' for number in range(8))}]}}"
+    plan.write_text(PLAN.replace("{author: {followers: [{numeric: ['>', 1000]}]}}", many), encoding="utf-8")
+    assert "      nor 2 more" in run(plan, SAMPLE).output.splitlines()
+
+
 def test_what_parse_prints_is_taken_and_says_more(plan: Path, tmp_path: Path) -> None:
     [loud] = verdicts(plan, parsed(tmp_path, text="Hm", author={"native_id": "7", "followers": 2000}))
     assert (loud["route"], loud["opens"], loud["passed"]) == ("loud", True, [])

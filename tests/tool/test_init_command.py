@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
-from itertools import product
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from itertools import combinations, permutations, product
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 import connectors
 from connectors.tool.main import app
+from tests.tool.test_schema_command import Editor, faults
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def run(*arguments: object, stdin: str | None = None) -> Result:
@@ -25,6 +36,41 @@ def test_every_pair_of_connectors_passes_the_check(tmp_path: Path, source: str, 
     report = json.loads(run("check", file, "--json").stdout)
     assert (report["findings"], report["warnings"]) == ([], [])
     assert report["resources"] == {"Custom::Source": 1, "Custom::System": 1, "Custom::Plan": 1}
+
+
+EVERY = [
+    (sources, systems)
+    for some in range(1, len(connectors.SOURCES) + 1)
+    for sources in combinations(connectors.SOURCES, some)
+    for more in range(1, len(connectors.SYSTEMS) + 1)
+    for systems in permutations(connectors.SYSTEMS, more)
+]
+
+
+@pytest.mark.parametrize(("sources", "systems"), EVERY, ids=[f"{'+'.join(a)}-{'+'.join(b)}" for a, b in EVERY])
+def test_every_combination_passes_the_check_and_the_schema_and_says_what_is_next(
+    tmp_path: Path, sources: tuple[str, ...], systems: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_flags, by_answers = tmp_path / "flags.yaml", tmp_path / "answers.yaml"
+    flags = [word for one in sources for word in ("--source", one)] + [w for one in systems for w in ("--system", one)]
+    done = run("init", by_flags, *flags)
+    assert done.exit_code == 0, done.output
+    monkeypatch.setattr("connectors.tool.init._on_terminal", lambda: True)
+    asked = run("init", by_answers, stdin=f"{', '.join(sources)}\n{' '.join(systems)}\n" + "\n" * 20)
+    assert asked.exit_code == 0, asked.output
+    text = by_flags.read_text(encoding="utf-8")
+    assert by_answers.read_text(encoding="utf-8") == text
+    report = json.loads(run("check", by_flags, "--json").stdout)
+    assert (report["findings"], report["warnings"]) == ([], [])
+    assert report["resources"] == {"Custom::Source": len(sources), "Custom::System": len(systems), "Custom::Plan": 1}
+    assert list(faults(yaml.load(text, Loader=Editor))) == []
+    for line in ("1. Make these secrets", "2. hailback check", "3. Deploy it", "4. Subscribe people"):
+        assert line in done.stdout
+    parameters = yaml.load(text, Loader=Editor)["Parameters"]
+    open_ones = {name for name, one in parameters.items() if "Default" not in one}
+    assert set(re.findall(r"(\w+)=…", done.stdout)) == open_ones
+    for name in systems:
+        assert f"hailback/{name}/credentials" in done.stdout
 
 
 def test_several_of_one_kind_have_names_and_secrets_of_their_own(tmp_path: Path) -> None:
@@ -70,6 +116,10 @@ def test_a_file_that_is_there_stays_unless_forced(tmp_path: Path) -> None:
         (("--source", "discours", "--system", "roundup"), "Did you mean discourse?"),
         (("--source", "discourse"), "say --system"),
         (("--source", "discourse", "--system", "roundup", "--set", "Nothing=1"), "no such parameter"),
+        (("--source", "discourse", "--system", "roundup", "--set", "DiscourseUrl=1"), "Did you mean DiscourseBaseUrl?"),
+        (("--source", "roundup", "--system", "roundup"), "'roundup' is none of discourse, facebook, x"),
+        (("--source", "discourse", "--system", "jira"), "'jira' is none of roundup, zendesk"),
+        ((), "say --source"),
         (("--source", "discourse", "--system", "roundup", "--set", "Nothing"), "KEY=VALUE"),
     ],
 )
@@ -88,3 +138,71 @@ def test_it_asks_for_what_no_option_says(tmp_path: Path, monkeypatch: pytest.Mon
     text = file.read_text(encoding="utf-8")
     assert "Default: 'https://forum.acme.com'" in text
     assert "Where do people talk?" in done.output
+
+
+def test_what_is_wrong_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.tool.init._on_terminal", lambda: True)
+    file = tmp_path / "routes.yaml"
+    answers = ("discours", ",", "discourse", "roundup", "ftp://acme", "https://forum.acme.com", "", "")
+    done = run("init", file, stdin="\n".join(answers))
+    assert done.exit_code == 0, done.output
+    assert "Did you mean discourse?" in done.output
+    assert "name at least one" in done.output
+    assert "Discourse.BaseUrl" in done.output
+    assert "Default: 'https://forum.acme.com'" in file.read_text(encoding="utf-8")
+
+
+def test_whoever_breaks_off_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.tool.init._on_terminal", lambda: True)
+    done = run("init", tmp_path / "routes.yaml", stdin="discourse\n")
+    assert done.exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_in_a_checkout_the_first_line_names_the_schema(tmp_path: Path) -> None:
+    plain = ("--source", "x", "--system", "zendesk")
+    inside = CHECKOUT / ".hailback" / f"init-{tmp_path.name}" / "routes.yaml"
+    try:
+        assert run("init", inside, *plain).exit_code == 0
+        first = inside.read_text(encoding="utf-8").splitlines()[0]
+        assert first == "# yaml-language-server: $schema=../../docs/schema/routes.schema.json"
+        assert (inside.parent / first.partition("=")[2]).is_file()
+    finally:
+        inside.unlink(missing_ok=True)
+        inside.parent.rmdir()
+    assert run("init", tmp_path / "routes.yaml", *plain).exit_code == 0
+    assert "$schema" not in (tmp_path / "routes.yaml").read_text(encoding="utf-8")
+
+
+def test_on_a_real_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "routes.yaml"
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-c", "from connectors.tool.main import app; app()", "init", str(file)]
+    with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, cwd=CHECKOUT) as running:
+        os.close(theirs)
+        seen = ""
+        for awaited, answer in (
+            ("people talk?", "x, discourse"),
+            ("cases go?", "zendesk"),
+            ("Account of x", "42,43"),
+            ("BaseUrl of discourse", ""),
+            ("BaseUrl of zendesk", "https://acme.zendesk.com"),
+            ("Account of zendesk", "900001"),
+        ):
+            seen += _until(ours, awaited)
+            os.write(ours, f"{answer}\n".encode())
+        seen += _until(ours, "5. Enter the addresses")
+        assert running.wait(20) == 0, seen
+    os.close(ours)
+    assert "Default: '42,43'" in file.read_text(encoding="utf-8")
+    assert json.loads(run("check", file, "--json").stdout)["ok"]
+
+
+def _until(terminal: int, words: str) -> str:
+    """What the terminal shows up to these words."""
+    seen, ends = "", time.monotonic() + 30
+    while words not in seen:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, ends - time.monotonic()))
+        assert ready, f"{words!r} was not shown: {seen}"
+        seen += os.read(terminal, 4096).decode()
+    return seen

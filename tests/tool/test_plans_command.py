@@ -136,5 +136,9 @@ def test_what_was_refused_is_listed_in_full(deployed: Small) -> None:
     log.keep("r1", Outcome("routes/Plan", tuple(f"Routes[{n}].Case: is missing." for n in range(9))))
     done = run("plans", "findings")
     assert done.output.count("is missing.") == 9
+    assert run("plans", "findings", "routes/Plan").output == done.output, "as the answer to CloudFormation says"
+    assert (
+        run("plans", "findings", "other/Plan").output.strip() == "Nothing of other/Plan was refused in the last week."
+    )
     [refusal] = json.loads(run("plans", "findings", "--json").stdout)
     assert refusal["resource"] == "routes/Plan"

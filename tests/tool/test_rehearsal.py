@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from connectors.core.models import Author, Mention
 from connectors.core.plan import Plan, Route, SystemConfig
 from connectors.tool.heard import Heard
 from connectors.tool.rehearsal import Rehearsal
+from connectors.tool.show_rehearsal import show
 
 TRACKER, SALES = "routes/Tracker", "routes/Sales"
 CARE, BOSS = "arn:aws:sns:eu-central-1:1:hailback-care", "arn:aws:sns:eu-central-1:1:hailback-boss"
@@ -51,12 +54,16 @@ def test_a_change_that_opens_more_cases_says_how_many() -> None:
     before = plan(Route(name="loud", when={"text": [{"wildcard": "*fire*"}]}, systems=(TRACKER,), topics=(BOSS,)), LATE)
     posts = [said(n, "fire!" if n % 10 == 0 else "It broke", minute=n) for n in range(100)]
     told = rehearsed(before, plan(ALL), *posts)
-    assert told["summary"] == "This change would open 90 cases. 100 mentions would take another route."
+    first, *more = told["summary"].split(". ")
+    assert first == "This change would open 90 cases"
+    assert more == ["100 mentions would take another route", "10 cases would tell other people first."]
     assert (told["before"]["cases"], told["after"]["cases"], told["would_open"]) == (10, 100, 90)
     assert told["before"]["routes"]["none"] == {"cases": 0, "mentions": 90, "opens": False}
     assert told["changes"][0] | {"examples": []} == {"from": "none", "to": "all", "mentions": 90, "examples": []}
     assert told["changes"][0]["examples"][0] == "discourse:forum.acme.com:1"
-    assert told["after"]["topics"] == {CARE: {"notifications": 100, "peak_hour": 60, "peak_at": "2026-11-21T12:00Z"}}
+    load = {"notifications": 100, "per_hour": 60.6, "peak_hour": 60, "peak_at": "2026-11-21T12:00Z"}
+    hours = {"2026-11-21T12:00Z": 60, "2026-11-21T13:00Z": 40}
+    assert told["after"]["topics"] == {CARE: {**load, "hours": hours}}
 
 
 def test_a_change_that_leaves_cases_unopened_says_so_too() -> None:
@@ -69,7 +76,52 @@ def test_a_change_that_leaves_cases_unopened_says_so_too() -> None:
 def test_other_routes_for_the_same_cases_are_told() -> None:
     loud = Route(name="loud", when={"text": [{"wildcard": "*fire*"}]}, systems=(TRACKER,), topics=(BOSS,))
     told = rehearsed(plan(ALL), plan(loud, ALL), said(1, "fire"), said(2))
-    assert told["summary"] == "This change would open the same cases. 1 mention would take another route."
+    first, *more = told["summary"].split(". ")
+    assert first == "This change would open the same cases"
+    assert more == ["1 mention would take another route", "1 case would tell other people first."]
+
+
+@pytest.mark.parametrize(
+    ("change", "said_of_it", "which"),
+    [
+        ({"systems": (SALES,)}, "2 cases would be in other systems.", "systems"),
+        ({"topics": (BOSS,)}, "2 cases would tell other people first.", "topics"),
+        ({"labels": ("vip",)}, "2 cases would have other stand-bys, labels, priority or waits.", "handling"),
+        ({"systems": (TRACKER, SALES)}, "2 cases would have other stand-bys, labels, priority or waits.", "handling"),
+        ({"coalesce": 60.0}, "2 cases would have other stand-bys, labels, priority or waits.", "handling"),
+    ],
+)
+def test_a_route_of_the_same_name_that_does_something_else_is_a_difference(
+    change: dict[str, Any], said_of_it: str, which: str
+) -> None:
+    told = rehearsed(plan(ALL), plan(ALL.model_copy(update=change)), said(1), said(2))
+    assert told["summary"] == f"This change would open the same cases. {said_of_it}"
+    assert told["otherwise"] == {"systems": 0, "topics": 0, "handling": 0, which: 2}
+    assert told["changes"] == []
+
+
+def test_posts_that_are_out_of_order_and_systems_that_are_held_are_told() -> None:
+    held = {**SYSTEMS, TRACKER: SystemConfig.of(TRACKER, "roundup", "hailback/t", {}, hold=True)}
+    told = rehearsed(plan(ALL), Plan.of((ALL,), held), said(1, minute=5), said(2), said(3, minute=1))
+    assert "1 mentions are older than the one before them: put the file in order of time." in told["notes"]
+    assert f"{TRACKER} is held (Hold: true): what is counted for it would wait." in told["notes"]
+
+
+def test_the_cost_that_a_change_saves_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    posts = [said(n, connector="x", reply_capability="allowed") for n in range(100)]
+    show(rehearsed(plan(ALL), plan(LATE), *posts))
+    assert "x: 0.00 USD (now 1.00) for one answer to each case" in capsys.readouterr().out
+    show(rehearsed(plan(ALL), plan(LATE), said(1)))
+    assert "nothing: no source of these cases has a price for answers" in capsys.readouterr().out
+
+
+def test_of_very_many_routes_those_that_change_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    some = [Route(name=f"r{n}", when={"text": [f"word{n}"]}, opens=False) for n in range(200)]
+    show(rehearsed(plan(*some, ALL), plan(*some, LATE), said(1)))
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("all", "none", "r0 "))
+    assert "r199" not in shown
+    assert "162 more, 0 of them changed; --json has all" in shown
 
 
 def test_the_same_plan_makes_no_difference() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,13 +13,14 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from typer.testing import CliRunner, Result
 
 from connectors.aws.config import ConfigStore
 from connectors.aws.intake import Intake
 from connectors.core.ingest import Origin
 from connectors.core.models import Author, Mention
-from connectors.tool import heard
+from connectors.tool import heard, rehearse
 from connectors.tool.main import app
 from connectors.tool.reading import ReadOnlyError
 from connectors.tool.rehearsal import Rehearsal
@@ -137,6 +141,78 @@ def test_the_stored_posts_of_the_last_days_are_read_in_order_and_nothing_is_writ
     assert rehearsal.told()["summary"] == "This change would make no difference."
     assert rehearsal.told()["after"]["cases"] == 41
     assert everything() == before
+
+
+def deployed(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `target` would find it."""
+    topic = json.dumps({"Resources": {"T": {"Type": "AWS::SNS::Topic"}}})
+    boto3.client("cloudformation").create_stack(StackName="hailback", TemplateBody=topic)
+    monkeypatch.setattr(rehearse, "target", lambda *_: small.deployment)
+
+
+WRITES = re.compile(r"(?!Get|List|Query|BatchGet|Describe|Scan|Head).*")
+
+
+def test_the_command_makes_no_call_that_could_change_anything(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every call to AWS is seen on its way out, whichever service it is for; one that writes is refused."""
+    now = datetime.now(UTC)
+    for n in range(50):
+        take_in(small, n, "Thanks" if n % 2 else "It broke", now - timedelta(hours=n))
+    large = random.Random(1).randbytes(500_000).hex()  # too large for the table, however it is packed
+    take_in(small, 99, f"It broke {large}", now - timedelta(hours=1))
+    small.plan()
+    deployed(small, monkeypatch)
+    for name in ("table", "watched", "blobs", "cases", "config"):
+        small.deployment.__dict__.pop(name, None)
+    (new,) = files(tmp_path, PLAN)
+    before, queues, asked = everything(), [small.waiting(name) for name in ("InboxQueue", "NotifyQueue")], list[str]()
+    send = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def watched(self: BaseClient, operation: str, given: dict[str, Any]) -> Any:
+        asked.append(operation)
+        assert not WRITES.fullmatch(operation), f"{operation} writes"
+        return send(self, operation, given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BaseClient, "_make_api_call", watched)
+        done = run(new, "--since", "7d", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["mentions"], told["before"]["cases"], told["after"]["cases"]) == (51, 51, 26)
+    assert told["summary"].startswith("This change would leave 25 cases unopened.")
+    assert {"Query", "BatchGetItem", "GetObject"} <= set(asked)
+    assert everything() == before
+    assert [small.waiting(name) for name in ("InboxQueue", "NotifyQueue")] == queues
+    assert small.functions.called == []
+
+
+def test_without_a_plan_in_force_there_is_nothing_to_compare_with(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_in(small, 1, "It broke", datetime.now(UTC))
+    deployed(small, monkeypatch)
+    (new,) = files(tmp_path, PLAN)
+    told = json.loads(run(new, "--json").stdout)
+    assert told["summary"] == "This plan would open 1 case."
+    assert told["notes"][0] == "No plan is in force, so there is nothing to compare with."
+
+
+def test_a_list_of_events_over_several_lines_is_read_too(tmp_path: Path) -> None:
+    (new,) = files(tmp_path, PLAN)
+    lines = jsonl(tmp_path, 10).read_text(encoding="utf-8").splitlines()
+    listed = tmp_path / "list.json"
+    listed.write_text(json.dumps([json.loads(line) for line in lines], indent=2), encoding="utf-8")
+    assert "This plan would open 8 cases." in run(new, "--alone", "--mentions", listed).output
+
+
+def test_a_long_run_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (new,) = files(tmp_path, PLAN)
+    clock = itertools.count(0, 11)
+    monkeypatch.setattr("connectors.tool.rehearse.time.monotonic", lambda: next(clock))
+    done = run(new, "--alone", "--mentions", jsonl(tmp_path, 1200))
+    assert "500 mentions, up to 2026-11-20 08:19\n1000 mentions, up to 2026-11-20 16:39" in done.stderr
 
 
 def test_the_client_that_looks_cannot_write(small: Small) -> None:

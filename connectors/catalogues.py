@@ -1,0 +1,51 @@
+"""The registered connectors, as the checks of a plan want them: in the deployed function and in the tool. No boto3."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import connectors
+from connectors.addresses import RefusedError, check
+from connectors.core import door
+from connectors.core.plan_grammar import Catalogue
+
+
+@cache
+def sources() -> Catalogue:
+    """The places that people talk in."""
+    return Catalogue(
+        tuple(connectors.SOURCES),
+        lambda name: connectors.source(name).settings_model,
+        polls=lambda name: name in connectors.POLLERS,
+        pushes=lambda name: door.load(name) is not None,
+        asks_as_somebody=lambda name: needs_credentials(connectors.poller(name)),
+    )
+
+
+@cache
+def systems() -> Catalogue:
+    """The systems of record."""
+    return Catalogue(
+        tuple(connectors.SYSTEMS),
+        lambda name: connectors.system(name).settings_model,
+        polls=lambda name: hasattr(connectors.system(name), "poll"),
+        pushes=lambda name: door.load(name) is not None,
+    )
+
+
+def needs_credentials(kind: Any) -> bool:
+    """Whether a poller cannot do without credentials: its `credentials_model` has a field that must be there."""
+    return any(field.is_required() for field in kind.credentials_model.model_fields.values())
+
+
+def refused_host(host: str, allow_private: bool) -> str | None:
+    """Why a system may not be at that host, None where it may. Only what is plain from the text: names are resolved
+    when they are called."""
+    try:
+        check(host, "127.0.0.1" if host == "localhost" else host, allow_private)
+    except RefusedError as refused:
+        return str(refused)
+    except ValueError:
+        return None
+    return None
