@@ -1,4 +1,4 @@
-"""How administrators write a wait: `90s`, `5m`, `1h30m`, `1d`."""
+"""How administrators write a wait: `90s`, `5m`, `1h30m`, `1d`; and how people say one."""
 
 from __future__ import annotations
 
@@ -14,3 +14,12 @@ def seconds(text: str) -> int | None:
     if match is None or not text.strip():
         return None
     return sum(int(count) * _SECONDS[unit] for unit, count in match.groupdict().items() if count)
+
+
+def spoken(seconds: int) -> str:
+    """As a person says it: `1 hour 2 minutes`, `45 seconds`; no more than two parts."""
+    parts = []
+    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        count, seconds = divmod(max(0, seconds), size)
+        parts += [f"{count} {name}{'' if count == 1 else 's'}"] if count else []
+    return " ".join(parts[:2]) or "0 seconds"

@@ -26,6 +26,10 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}:[!-~]{1,380}", re.ASCII)
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _BIGGEST = 2**63
 _LATEST = 253_402_300_799
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+_NUMBERLESS = {"+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"}
+"""ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and UNAVAILABLE, as one dials them, which Twilio writes so."""
+_NAMELESS = {"anonymous", "restricted", "blocked", "unknown", "unavailable", "private", "withheld"}
 _UNITS = {"s": 1, "ms": 1000, "us": 1_000_000}
 
 
@@ -150,6 +154,17 @@ def person(
         return None
     count = whole(dig(holder, followers))
     return Author(native_id=found, handle=text(dig(holder, handle)), name=text(dig(holder, name)), followers=count)
+
+
+def telephone(value: object) -> str | None:
+    """A number in E.164 as an `Author.identity`: `tel:+491701234567`. None for any other, and for one that is
+    withheld."""
+    return f"tel:{value}" if isinstance(value, str) and _E164.fullmatch(value) and not withheld(value) else None
+
+
+def withheld(number: str) -> bool:
+    """Whether it is what networks and vendors write where a caller withholds the number: it is nobody's."""
+    return number in _NUMBERLESS or number.casefold() in _NAMELESS
 
 
 def is_own(accounts: Collection[str], author: Author | None) -> bool:

@@ -157,6 +157,27 @@ def test_our_own_accounts(accounts: tuple[str, ...], native_id: str | None, hand
     assert reading.is_own(accounts, Author(native_id=native_id, handle=handle) if native_id else None) is own
 
 
+@pytest.mark.parametrize(
+    ("number", "identity"),
+    [
+        ("+491701234567", "tel:+491701234567"),
+        ("+14155238886", "tel:+14155238886"),
+        ("491701234567", None),
+        ("+0491701234567", None),
+        ("+49 170 1234567", None),
+        ("+266696687", None),
+        ("+7378742833", None),
+        ("anonymous", None),
+        ("40404", None),
+        ("+٣٣٣٣٣٣٣٣", None),
+        (None, None),
+    ],
+)
+def test_a_number_is_somebodys_where_it_is_whole_and_not_withheld(number: Any, identity: str | None) -> None:
+    assert reading.telephone(number) == identity
+    assert reading.withheld(number or "") == (number in {"+266696687", "+7378742833", "anonymous"})
+
+
 def test_a_person_is_read_by_the_names_that_the_vendor_uses() -> None:
     shown = {"uid": 7, "nick": "ines", "full": "Ines", "fans": "12"}
     assert reading.person(shown, "uid", "nick", "full", "fans") == Author(
