@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from connectors.core.ports import Receiver, RecordSystem, SourcePoller, SourceReplier
 
 SOURCES: dict[str, str] = {
+    "app_store": "connectors.app_store.connector:AppStore",
     "bluesky": "connectors.bluesky.connector:Bluesky",
     "discourse": "connectors.discourse.connector:Discourse",
     "facebook": "connectors.facebook.connector:Facebook",
+    "google_play": "connectors.google_play.connector:GooglePlay",
     "mastodon": "connectors.mastodon.connector:Mastodon",
     "reddit": "connectors.reddit.connector:Reddit",
+    "trustpilot": "connectors.trustpilot.connector:Trustpilot",
+    "twilio": "connectors.twilio.connector:Twilio",
     "x": "connectors.x.connector:X",
     "youtube": "connectors.youtube.connector:YouTube",
 }
@@ -29,22 +33,30 @@ SYSTEMS: dict[str, str] = {
 """CRMs and ticketing systems that receive cases."""
 
 REPLIERS: dict[str, str] = {
+    "app_store": "connectors.app_store.account:AppStoreAccount",
     "bluesky": "connectors.bluesky.account:BlueskyAccount",
     "discourse": "connectors.discourse.replies:DiscourseReplier",
     "facebook": "connectors.facebook.account:FacebookAccount",
+    "google_play": "connectors.google_play.account:GooglePlayAccount",
     "mastodon": "connectors.mastodon.account:MastodonAccount",
     "reddit": "connectors.reddit.account:RedditAccount",
+    "trustpilot": "connectors.trustpilot.account:TrustpilotAccount",
+    "twilio": "connectors.twilio.account:TwilioAccount",
     "x": "connectors.x.account:XAccount",
     "youtube": "connectors.youtube.account:YouTubeAccount",
 }
 """Places that take an answer."""
 
 POLLERS: dict[str, str] = {
+    "app_store": "connectors.app_store.account:AppStoreAccount",
     "bluesky": "connectors.bluesky.account:BlueskyAccount",
     "discourse": "connectors.discourse.polling:DiscoursePoller",
     "facebook": "connectors.facebook.account:FacebookAccount",
+    "google_play": "connectors.google_play.account:GooglePlayAccount",
     "mastodon": "connectors.mastodon.account:MastodonAccount",
     "reddit": "connectors.reddit.account:RedditAccount",
+    "trustpilot": "connectors.trustpilot.account:TrustpilotAccount",
+    "twilio": "connectors.twilio.account:TwilioAccount",
     "x": "connectors.x.account:XAccount",
     "youtube": "connectors.youtube.account:YouTubeAccount",
 }
