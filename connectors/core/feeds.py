@@ -32,8 +32,10 @@ REMEMBERED = 500
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Where the walk of one list stands. Times in milliseconds. What happened before `since` was brought; the present
-    walk began at `begun` (0: none is under way) and goes on at page `after`. `seen` is what was brought lately."""
+    walk began at `begun` (0: none is under way) and goes on at page `after`. `seen` is what was brought lately. What
+    happened more than `OVERLAP` before `start`, when the list was first asked for, is never brought."""
 
+    start: int
     since: int
     begun: int = 0
     after: str | None = None
@@ -83,6 +85,11 @@ def walk(
     return Page(sorted(events, key=when), _written(marks), wait, fault=fault)
 
 
+def brought(cursor: str | None, name: str, now: int) -> int:
+    """The time (milliseconds) up to which a list was brought by the walks so far; `now` for one that is new."""
+    return _mark(_read(cursor).get(name), now).since
+
+
 @dataclass(frozen=True, slots=True)
 class _Reach:
     """How far a walk goes; see `walk`."""
@@ -97,14 +104,15 @@ class _Reach:
 def _go(listing: Listing, mark: Mark, now: int, reach: _Reach) -> tuple[list[AnyEvent], Mark]:
     """Up to `pages` pages of one list."""
     begun, after, at = mark.begun or now, mark.after, reach.at
-    behind = int(reach.overlap * 1000)
-    floor, seen, events = mark.since - behind, dict(mark.seen), list[AnyEvent]()
+    behind, seen, events = int(reach.overlap * 1000), dict(mark.seen), list[AnyEvent]()
+    floor = max(mark.start - int(OVERLAP * 1000), mark.since - behind)
+    whole = Mark(mark.start, begun)
     for page in range(reach.pages):
         try:
             found, following = listing(after)
         except RemoteError as error:
             if page and isinstance(error, RejectedError):  # a name just given is not too old: no list is endless
-                return events, Mark(begun, seen=_lately(seen, begun - behind))
+                return events, replace(whole, seen=_lately(seen, begun - behind))
             if page:
                 break
             if after is not None and isinstance(error, RejectedError | MisconfiguredError):
@@ -113,11 +121,11 @@ def _go(listing: Listing, mark: Mark, now: int, reach: _Reach) -> tuple[list[Any
         times = [time for time in map(at, found) if time]
         events += [one for one in found if (at(one) or now) >= floor and _new(one, seen, at(one) or now)]
         if following is None or following == after or min([*times, reach.below(following) or now]) < floor:
-            return events, Mark(begun, seen=_lately(seen, begun - behind))
+            return events, replace(whole, seen=_lately(seen, begun - behind))
         after = following
         if reach.rest():
             break
-    return events, Mark(mark.since, begun, after, _lately(seen, 0))
+    return events, replace(mark, begun=begun, after=after, seen=_lately(seen, 0))
 
 
 def _new(event: AnyEvent, seen: dict[str, int], time: int) -> bool:
@@ -148,7 +156,7 @@ def _said(event: AnyEvent) -> int:
 
 
 def _written(marks: Mapping[str, Mark]) -> str:
-    plain = {name: [mark.since, mark.begun, mark.after, dict(mark.seen)] for name, mark in marks.items()}
+    plain = {name: [mark.start, mark.since, mark.begun, mark.after, dict(mark.seen)] for name, mark in marks.items()}
     return json.dumps(plain, separators=(",", ":"))
 
 
@@ -163,6 +171,6 @@ def _read(cursor: str | None) -> dict[str, Any]:
 def _mark(plain: Any, now: int) -> Mark:
     """As it was written; one that cannot be read, or a list that is new, starts from now."""
     match plain:
-        case [int(since), int(begun), str() | None as after, dict(seen)]:
-            return Mark(since, begun, after, seen)
-    return Mark(now)
+        case [int(start), int(since), int(begun), str() | None as after, dict(seen)]:
+            return Mark(start, since, begun, after, seen)
+    return Mark(now, now)

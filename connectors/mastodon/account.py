@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from connectors.api import Api, MissingError, Reset, posted
 from connectors.core import reading
-from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError, UnknownOutcomeError
+from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError
 from connectors.core.feeds import Listing, by_order, walk
 from connectors.core.health import TokenHealth
 from connectors.core.models import AnyEvent, Deletion, Mention
@@ -83,8 +83,8 @@ class MastodonAccount:
         return Reference(posted(answer, "uri"), reading.web(dig(answer, "url")) or self._settings.api_url)
 
     def find_reply(self, mention: Mention, key: str) -> Reference | None:  # noqa: ARG002
-        """None while the key still tells: then the server returns the first answer. A post carries no mark, so that an
-        older answer of ours may be this one or another: UnknownOutcomeError."""
+        """None while the key still tells: then the server returns the first answer. A post carries no mark, so an older
+        answer of ours may be this one or another: for a person to look at."""
         post = self._post(mention.native_id)
         if post is None:
             return None
@@ -94,7 +94,8 @@ class MastodonAccount:
         for one in dig(below, "descendants"):
             ours = dig(one, "account", "id") == me and dig(one, "in_reply_to_id") == dig(post, "id")
             if ours and reading.millis(reading.moment(dig(one, "created_at"))) < time.time() * 1000 - _REMEMBERED:
-                raise UnknownOutcomeError("there is an older answer of ours, which may be this one")
+                where = reading.web(dig(one, "url")) or "under the post"
+                raise RejectedError(f"whether your answer went out is not known: look whether it is this one, {where}")
         return None
 
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:

@@ -132,10 +132,20 @@ def test_a_poll_reads_a_few_pages_and_the_next_goes_on() -> None:
 
 def test_a_list_of_years_is_not_read_to_its_end() -> None:
     listed = Listed()
-    for hour in range(100):
-        listed.add(START - hour * 60 * MINUTE)
-    assert names(walk(begun("all"), {"all": listed}, START + MINUTE, again=60)) == ["p0"], "fifteen minutes back"
-    assert len(listed.calls) == 1
+    for minute in range(0, 600, 6):
+        listed.add(START - minute * MINUTE)
+    page = walk(begun("all"), {"all": listed}, START + MINUTE, again=60, overlap=7200)
+    assert names(page) == ["p2", "p1", "p0"], "however far lists are read, all of before is not news"
+    assert len(listed.calls) == 2
+
+
+def test_a_list_that_is_new_starts_from_now() -> None:
+    old, new = Listed(), Listed()
+    cursor = walk(begun("old"), {"old": old}, START, again=60).cursor
+    for listed in (old, new):
+        listed.add(START + MINUTE)
+    page = walk(cursor, {"old": old, "new": new}, START + 60 * MINUTE, again=60)
+    assert (names(page), len(new.calls)) == (["p0"], 1)
 
 
 def test_pages_that_hold_nothing_for_us_end_where_their_names_say() -> None:

@@ -53,13 +53,13 @@ def test_an_answer_whose_receipt_is_lost_is_sent_again_and_stands_once(server: F
     ]
 
 
-def test_after_an_hour_nobody_knows_and_nothing_is_sent(server: Fediverse) -> None:
+def test_after_an_hour_a_person_looks_and_nothing_is_sent(server: Fediverse) -> None:
     account, mention = heard(server)
     server.lost = 1
     with pytest.raises(UnknownOutcomeError):
         account.reply(mention, "Sorry!", "key-1")
     server.clock += 3590
-    with pytest.raises(UnknownOutcomeError, match="older answer"):
+    with pytest.raises(RejectedError, match="not known: look"):
         account.find_reply(mention, "key-1")
 
 
