@@ -21,6 +21,7 @@ SOURCES: dict[str, str] = {
     "reddit": "connectors.reddit.connector:Reddit",
     "trustpilot": "connectors.trustpilot.connector:Trustpilot",
     "twilio": "connectors.twilio.connector:Twilio",
+    "slack": "connectors.slack.connector:Slack",
     "x": "connectors.x.connector:X",
     "youtube": "connectors.youtube.connector:YouTube",
 }
@@ -42,6 +43,7 @@ REPLIERS: dict[str, str] = {
     "reddit": "connectors.reddit.account:RedditAccount",
     "trustpilot": "connectors.trustpilot.account:TrustpilotAccount",
     "twilio": "connectors.twilio.account:TwilioAccount",
+    "slack": "connectors.slack.account:SlackAccount",
     "x": "connectors.x.account:XAccount",
     "youtube": "connectors.youtube.account:YouTubeAccount",
 }
@@ -57,6 +59,7 @@ POLLERS: dict[str, str] = {
     "reddit": "connectors.reddit.account:RedditAccount",
     "trustpilot": "connectors.trustpilot.account:TrustpilotAccount",
     "twilio": "connectors.twilio.account:TwilioAccount",
+    "slack": "connectors.slack.account:SlackAccount",
     "x": "connectors.x.account:XAccount",
     "youtube": "connectors.youtube.account:YouTubeAccount",
 }

@@ -6,7 +6,7 @@
       "status": "described",               what the connector has been proven against, see `STATUS`
       "proof": "One sentence: proven against what, and against what not.",
       "events": {                          each event that has a sample `events/<vendor>/<event>__<case>.json`
-        "post_created": "mention",         → what it becomes: mention, deletion, record_update, unsupported, or
+        "post_created": "mention",         → what it becomes: mention, deletion, record_update, hint, unsupported, or
         "post_liked": "unsupported",         private: never read by us and never kept (`Unsupported` with `keep_raw`
         "whispered": "private"               False), such as a direct message
       },
@@ -35,7 +35,7 @@ _EVENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 _ALWAYS = frozenset({"type", "connector", "native_id", "reference"})
 
-Becomes = Literal["mention", "deletion", "record_update", "unsupported", "private"]
+Becomes = Literal["mention", "deletion", "record_update", "hint", "unsupported", "private"]
 NOT_ACTED_ON: frozenset[Becomes] = frozenset({"unsupported", "private"})
 Status = Literal["real", "described", "recorded"]
 

@@ -35,6 +35,8 @@ class Given:
     """The property that says where the vendor is; the contract puts the address of a server of its own there."""
     accounts: Sequence[str] = ()
     """Our own accounts in the samples, as for `hailback parse --account`."""
+    placed: bool = False
+    """The vendor says itself what is ours, as by a place of its own for a company's reply: it has no author then."""
     authority: str | None = None
     """The host that the samples' ids belong to, where the samples do not say, as for `--authority`."""
     many: Callable[[int], bytes] | None = None

@@ -1,0 +1,1 @@
+"""Reviews in Apple's App Store: asked for and answered. See README.md in this folder."""

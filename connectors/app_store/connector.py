@@ -1,0 +1,116 @@
+"""The App Store source: what the App Store Connect API answers about reviews, and Apple's public feed of them.
+
+https://developer.apple.com/documentation/appstoreconnectapi/customer-reviews
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, Field
+
+from connectors.core import reading
+from connectors.core.delivery import Delivery
+from connectors.core.errors import PayloadError
+from connectors.core.models import AnyEvent, Author, Mention, Unsupported
+from connectors.core.reading import dig
+
+CONNECTOR = "app_store"
+REVIEW, RESPONSE = "customerReviews", "customerReviewResponses"
+
+
+class AppStoreSource(reading.Settings):
+    """`App`: the app's id, digits only. `ApiUrl`: Apple's own."""
+
+    app: str = Field(pattern=r"^[0-9]{1,20}$")
+    api_url: reading.Address = "https://api.appstoreconnect.apple.com"
+
+
+class AppStore:
+    """One app; satisfies `Receiver`."""
+
+    settings_model: ClassVar[type[BaseModel]] = AppStoreSource
+
+    @classmethod
+    def for_parse(cls, accounts: Sequence[str] = (), authority: str | None = None) -> Self:  # noqa: ARG003
+        """Any app: what is ours is told by its kind."""
+        return cls()
+
+    def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
+        """The reviews and responses in an answer, oldest first. Raises `PayloadError`."""
+        said = reading.body_of(delivery)
+        found = self.read(said)
+        if found or isinstance(dig(said, "data"), list):
+            return found
+        raise PayloadError("the body is no answer of the App Store Connect API")
+
+    def read(self, said: object) -> list[AnyEvent]:
+        """The same for what is read already."""
+        if isinstance(dig(said, "errors"), list):
+            return [_unsupported("errors", "the API refused a question")]
+        events = [self._event(one) for one in _unpacked(said)]
+        return sorted(events, key=lambda event: reading.millis(getattr(event, "created_at", None)))
+
+    def _event(self, thing: Mapping[str, Any]) -> AnyEvent:
+        kind, native_id = reading.text(dig(thing, "type"), 60) or "", reading.ident(dig(thing, "id"))
+        said = dig(thing, "attributes")
+        if kind not in {REVIEW, RESPONSE} or native_id is None or not isinstance(said, dict):
+            return _unsupported(kind or "unknown", "neither a review nor a response, or without its fields")
+        review = native_id if kind == REVIEW else reading.ident(dig(thing, "relationships", "review", "data", "id"))
+        own, made = kind == RESPONSE, reading.moment(dig(said, "lastModifiedDate") or dig(said, "createdDate"))
+        name = reading.text(dig(said, "reviewerNickname"))
+        # A nickname is nobody's for sure: each review has an author of its own.
+        author = None if own else Author(native_id=dig(thing, "author") or native_id, name=name)
+        return Mention(
+            connector=CONNECTOR,
+            native_id=native_id,
+            conversation_id=review or native_id,
+            parent_id=review if own else None,
+            kind="reply" if own else "post",
+            version=reading.millis(made) if own else 0,
+            author=author,
+            title=reading.text(dig(said, "title")),
+            text=reading.text(dig(said, "responseBody" if own else "body")) or "",
+            created_at=made,
+            metrics=reading.numbers(said, "rating"),
+            reply_capability="none" if own else "allowed",
+            own=own,
+            order=reading.millis(made),
+        )
+
+
+def _unpacked(said: object) -> Iterator[Mapping[str, Any]]:
+    """The things in an answer, with those that it includes; in the feed, each entry as such a thing."""
+    if (feed := dig(said, "feed")) is not None:
+        entry = dig(feed, "entry")
+        for one in entry if isinstance(entry, list) else [entry]:
+            if dig(one, "im:rating") is not None:  # the first entry of old feeds is the app itself
+                yield _from_feed(one)
+        return
+    data = dig(said, "data")
+    for one in [*(data if isinstance(data, list) else [data]), *reading.listed(dig(said, "included"))]:
+        if isinstance(one, dict):
+            yield one
+
+
+def _from_feed(entry: object) -> Mapping[str, Any]:
+    """https://itunes.apple.com/<country>/rss/customerreviews/id=<app>/json"""
+    author = re.search(r"/id([0-9]{1,20})", reading.text(dig(entry, "author", "uri", "label")) or "", re.ASCII)
+    return {
+        "type": REVIEW,
+        "id": dig(entry, "id", "label"),
+        "author": author[1] if author else None,
+        "attributes": {
+            "rating": reading.whole(dig(entry, "im:rating", "label")),
+            "title": dig(entry, "title", "label"),
+            "body": dig(entry, "content", "label"),
+            "reviewerNickname": dig(entry, "author", "name", "label"),
+            "createdDate": dig(entry, "updated", "label"),
+        },
+    }
+
+
+def _unsupported(event: str, reason: str) -> Unsupported:
+    return Unsupported(connector=CONNECTOR, event=event, reason=reason)

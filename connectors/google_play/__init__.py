@@ -1,0 +1,1 @@
+"""Reviews in Google Play: asked for and answered. See README.md in this folder."""
