@@ -101,11 +101,12 @@ def _answer(case_id: str, effect_id: str, ends: float) -> None:
     if case is None or planned is None:
         logger.warning("woken for an answer that is not there", extra={"case": case_id, "effect": effect_id})
         return
-    kept = on.brakes.of(case)
+    kept = on.brakes.of(case, source=planned.target)
     if (kept.waits or kept.shadows) and brake(on.ledger, [planned], kept, _now()):
         logger.info("held", extra={"case": case_id, "source": planned.target, "why": kept.waits})
         return
-    priced = prices(case.connector)
+    there = on.config.source(planned.target, with_deleted=True)  # not the case's own where a conversation joined it
+    priced = prices(there.connector if there else case.connector)
     run = Answerer(
         on.ledger,
         on.words,

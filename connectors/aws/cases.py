@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -10,12 +11,13 @@ from typing import Any
 
 from connectors.aws.blobs import Blobs, expand
 from connectors.aws.open_notes import marks
+from connectors.aws.people import People
 from connectors.aws.table import Item, Table
 from connectors.core.case import SHARDS, Case, CaseEvent, Effect, Happening, shard
 from connectors.core.compose import Post
 from connectors.core.errors import ConflictError
 from connectors.core.facts import MOST_COUNTED, Facts, facts
-from connectors.core.identity import digest, qualify
+from connectors.core.identity import qualify
 from connectors.core.models import Mention
 
 _WATCHED = ("plan_version", "route", "engaged", "retired", "gather_until")
@@ -33,8 +35,6 @@ _ROUTED = (
 """What dispatching decides of a case."""
 _BACK = 50
 """Posts of a case that are looked through for the one that an answer is for."""
-_LONGEST_KEY = 500
-"""Characters; UTF-8 makes at most four bytes of one."""
 
 
 def mention_key(mention: str) -> tuple[str, str]:
@@ -50,12 +50,6 @@ def event_key(event: CaseEvent) -> tuple[str, str]:
 def effect_key(case: str, effect: str) -> tuple[str, str]:
     """Where a line of the ledger lies."""
     return f"CASE#{case}", f"EFFECT#{effect}"
-
-
-def person_key(connector: str, authority: str | None, native_id: str) -> str:
-    """Whose mentions the *author* index lists together. An index takes no key of more than 2 KB."""
-    key = f"{connector}:{authority or ''}:{native_id}"
-    return key if len(key) <= _LONGEST_KEY else f"{connector}:{digest(key, length=32)}"
 
 
 def keep_until(now: int, days: int) -> int:
@@ -87,6 +81,7 @@ class Cases:
 
     def __init__(self, table: Table, blobs: Blobs) -> None:
         self._table, self._blobs = table, blobs
+        self.people = People(table, lambda: int(time.time() * 1000))
 
     def case(self, case: str) -> Case | None:
         """A case, or None."""
@@ -111,10 +106,23 @@ class Cases:
             if post.get("own") or post.get("removed") is not None or "conversation" not in post:
                 continue
             newest = newest or {**post, "id": event.mention}
-            same = post.get("author_key") is not None and post.get("author_key") == newest.get("author_key")
+            same = event.mention != newest["id"] and self._same(post.get("author_key"), newest.get("author_key"))
             if post.get("reply_capability", "allowed") == "allowed" and (same or event.mention == newest["id"]):
                 return event.mention
         return newest["id"] if newest else None
+
+    def _same(self, one: str | None, other: str | None) -> bool:
+        """Whether these are one person's, as far as anybody linked them."""
+        if one is None or other is None or one == other:
+            return one is not None and one == other
+        return other in self.people.circle(one).person.ways
+
+    def place(self, case: Case, mention: str) -> str:
+        """See `connectors.core.dispatch.CaseStore.place`."""
+        conversation = (self._table.get(*mention_key(mention)) or {}).get("conversation", case.conversation)
+        if conversation == case.conversation:
+            return case.source
+        return str((self._table.get(f"CONVERSATION#{conversation}", "META") or {}).get("source", case.source))
 
     def effects(self, case: str) -> list[Effect]:
         """The whole ledger of a case, oldest plan first."""

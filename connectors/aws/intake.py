@@ -15,16 +15,19 @@ from decimal import Decimal
 
 from connectors.aws import echoes
 from connectors.aws.blobs import INLINE, Blobs, squeeze
-from connectors.aws.cases import event_item, keep_until, mention_key, person_key
+from connectors.aws.cases import event_item, keep_until, mention_key
+from connectors.aws.openings import Openings
+from connectors.aws.people import People
 from connectors.aws.reopening import Reopening
 from connectors.aws.table import Item, Table
 from connectors.aws.updates import Updates, update_id
 from connectors.core.case import CaseEvent, Happening, shard
 from connectors.core.compose import moment
 from connectors.core.errors import ConflictError
-from connectors.core.identity import case_id, digest
+from connectors.core.identity import digest
 from connectors.core.ingest import Kept, Origin, Taken
 from connectors.core.models import Deletion, Mention, RecordUpdate, Unsupported
+from connectors.core.people import handle_of
 from connectors.core.understanding import Understanding
 
 _TRIES = 12
@@ -56,6 +59,8 @@ class Intake:
         self._updates = Updates(table, blobs, now=now, grace=self._grace, text_days=text_days)
         self._reopening = Reopening(table, grace=self._grace)
         self._understanding = understanding
+        self._people = People(table, now)
+        self._openings = Openings(table, self._people)
 
     def take_in(self, event: Kept, origin: Origin, raw: bytes) -> Taken:
         """Keep one event. The same event again changes nothing."""
@@ -137,7 +142,8 @@ class Intake:
     def _first(self, mention: Mention, origin: Origin, known: Item | None, text: Callable[[], Item]) -> Taken:
         conversation = self._table.get(f"CONVERSATION#{mention.conversation}", "META")
         now = self._now()
-        case = conversation["case"] if conversation else None if mention.own else case_id(mention.conversation)
+        new = None if conversation or mention.own else self._openings.of(mention, origin.source, now)
+        case = conversation["case"] if conversation else new.case if new else None
         # A tombstone that was there first is replaced by the post that its source brought back, and by nothing else.
         condition, values = _unmoved(known)
         meta = self._meta(mention, origin, case, now) | {"rev": _rev(known) + 1}
@@ -149,14 +155,14 @@ class Intake:
             # The timeline and the record where it was written have it already; docs/adr/0043.
             self._table.transact([self._table.put_action({**meta, "answer": answer.id}, condition, values), actions[1]])
             return Taken.ECHO
-        kind = Happening.SAID if conversation else Happening.OPENED
+        kind, detail = (new.kind, new.detail) if new else (Happening.SAID, {})
         if mention.own:
             if not origin.last and echoes.under_way(self._table, case, mention):
                 return Taken.UNCLEAR
             kind = Happening.ANSWERED_THERE
-        if conversation is None:
-            actions += self._opening(mention, origin, case, now)
-        actions.append(self._event(case, kind, mention.id, mention.version, now, _said_at(mention)))
+        actions += new.actions if new else []
+        said = {**_said_at(mention), **detail}
+        actions.append(self._event(case, kind, mention.id, mention.version, now, said))
         self._table.transact(actions)
         return Taken(kind.value)
 
@@ -227,6 +233,8 @@ class Intake:
         actions += [self._table.put_action(_emptied(text, keep_blob=True)) for text in texts]
         if case := known.get("case"):
             actions.append(self._event(case, Happening.DELETED, deletion.id, deletion.order, now))
+            if handle := known.get("author_key"):
+                actions += self._people.no_longer(handle, known["first_seen"], case, now)
         self._table.transact(actions)
         self._clear(deletion.id, stone["rev"])
         return Taken.DELETED
@@ -248,31 +256,6 @@ class Intake:
         pk, _ = mention_key(mention)
         return [text for text in self._table.query(pk, "TEXT#") if text.keys() & {"body", "raw", "blob"}]
 
-    def _opening(self, mention: Mention, origin: Origin, case: str, now: int) -> list[Item]:
-        row: Item = {
-            "pk": f"CASE#{case}",
-            "sk": "META",
-            "type": "case",
-            "id": case,
-            "state": "open",
-            "conversation": mention.conversation,
-            "connector": mention.connector,
-            "source": origin.source,
-            "first_mention": mention.id,
-            "opened_at": now,
-            "updated_at": moment(now),
-            "state_shard": f"open#{shard(case)}",
-        }
-        lock: Item = {
-            "pk": f"CONVERSATION#{mention.conversation}",
-            "sk": "META",
-            "type": "conversation",
-            "case": case,
-            "first_seen": now,
-        }
-        absent = "attribute_not_exists(pk)"
-        return [self._table.put_action(lock, absent), self._table.put_action(row, absent)]
-
     def _event(
         self, case: str, kind: Happening, mention: str, version: int, now: int, detail: dict[str, str] | None = None
     ) -> Item:
@@ -289,7 +272,6 @@ class Intake:
         return self._table.put_action(event_item(event), "attribute_not_exists(pk)")
 
     def _meta(self, mention: Mention, origin: Origin, case: str | None, now: int) -> Item:
-        author = mention.author
         return {
             "pk": mention_key(mention.id)[0],
             "sk": "META",
@@ -311,7 +293,7 @@ class Intake:
             "sources": {origin.source},
             "first_seen": now,
             "seen_at": moment(now),
-            "author_key": person_key(mention.connector, mention.authority, author.native_id) if author else None,
+            "author_key": handle_of(mention),
             "day_shard": f"{moment(now)[:10]}#{shard(mention.id)}",
             "expires_at": keep_until(now, IDENTITY_DAYS),
             **self._understood(mention),

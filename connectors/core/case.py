@@ -299,7 +299,7 @@ def close_id(system: str) -> str:
 
 
 def reply_id(source: str, update: str) -> str:
-    """The ledger's name for carrying one answer out to the source."""
+    """The ledger's name for carrying one answer out. `source`: the case's own, wherever the answer goes."""
     return f"reply#{source}#{digest(update, length=24)}"
 
 

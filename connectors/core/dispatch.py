@@ -88,6 +88,10 @@ class CaseStore(Protocol):
         then, or an earlier one of the same person where only that may be answered. None: as good as the first."""
         ...
 
+    def place(self, case: Case, mention: str) -> str:
+        """The source at which this post of the case is answered: the case's own, but for a conversation that joined."""
+        ...
+
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
         """Those of the events that are still waiting."""
         ...
@@ -273,8 +277,9 @@ class Dispatcher:
             wish = self._effect(event, EffectKind.NOTE, remark_id(system, update), system, now)
             yield wish.model_copy(update={"update": update})
         if event.kind is Happening.ANSWERED and self._in_time(case, event, origin):
-            answer = self._effect(event, EffectKind.REPLY, reply_id(case.source, update), case.source, now)
             asked = self._store.asked(case.id, _when(event) + _SAME_MOMENT)
+            where = self._store.place(case, asked) if asked else case.source
+            answer = self._effect(event, EffectKind.REPLY, reply_id(case.source, update), where, now)
             yield answer.model_copy(update={"update": update, "mention": asked})
 
     def _in_time(self, case: Case, event: CaseEvent, origin: str) -> bool:

@@ -98,9 +98,10 @@ class Answerer:
         return after
 
     def _overtakes(self, effect: Effect) -> bool:
-        """Whether an earlier answer of this case has yet to go out: a customer reads them in the order written."""
-        waiting = self._ledger.pending(effect.case, f"reply#{effect.target}#", _MOST)
-        return any((one.planned_at, one.id) < (effect.planned_at, effect.id) for one in waiting)
+        """Whether an earlier answer of the case has yet to go out there: a customer reads them in the order written."""
+        waiting = self._ledger.pending(effect.case, "reply#", _MOST)
+        mine = (effect.planned_at, effect.id)
+        return any((one.planned_at, one.id) < mine for one in waiting if one.target == effect.target)
 
     def _told(self, case: Case, refused: Effect) -> list[Effect]:
         """A note for whoever has the case, in every record that holds it: nobody else would notice."""
@@ -171,7 +172,9 @@ class Answerer:
         return ended(held, EffectState.REJECTED, self._now(), why).model_copy(update={"doubt": True})
 
     def _asked(self, case: Case, effect: Effect) -> Mention:
-        for name in filter(None, (effect.mention, case.first_mention)):
+        # The first post is no substitute where another source is to answer.
+        first = case.first_mention if effect.target == case.source else None
+        for name in filter(None, (effect.mention, first)):
             mention = self._words.said(name)
             if mention is not None:
                 return mention

@@ -187,6 +187,9 @@ class World:
     def asked(self, case: str, until: int) -> str | None:
         return None
 
+    def place(self, case: Case, mention: str) -> str:
+        return case.source
+
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
         waiting = {event.id for event in self.ledger.events if event.due_at is not None}
         return [event for event in events if event.id in waiting]

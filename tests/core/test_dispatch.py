@@ -49,6 +49,9 @@ class Store:
     def asked(self, case: str, until: int) -> str | None:
         return None
 
+    def place(self, case: Case, mention: str) -> str:
+        return case.source
+
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
         return [] if self.taken else list(events)
 

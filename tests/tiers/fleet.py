@@ -263,6 +263,9 @@ class Fleet:
     def asked(self, case: str, until: int) -> str | None:
         return None
 
+    def place(self, case: Case, mention: str) -> str:
+        return case.source
+
     def undispatched(self, events: Sequence[CaseEvent]) -> list[CaseEvent]:
         return [event for event in events if event.id in self.cells[event.case].due]
 
