@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError
-from connectors.core.feeds import OVERLAP, PAGES, REMEMBERED, by_order, walk
+from connectors.core.feeds import OVERLAP, PAGES, REMEMBERED, brought, by_order, walk
 from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
 from connectors.core.ports import Page
 
@@ -283,3 +283,17 @@ def test_nothing_is_lost_and_nothing_comes_twice(
             pytest.fail("the walk does not end")
         now += MINUTE
     assert sorted(seen) == sorted(written)
+
+
+def test_how_far_a_list_was_brought_is_told_while_the_next_walk_is_under_way() -> None:
+    listed = Listed()
+    assert brought(None, "all", START) == START
+    cursor = walk(None, {"all": listed}, START, again=60).cursor
+    for one in range(30):
+        listed.add(START + one + 1)
+    page = walk(cursor, {"all": listed}, START + MINUTE, again=60, pages=1)
+    assert page.again == 1
+    assert brought(page.cursor, "all", START + MINUTE) == START
+    page = walk(page.cursor, {"all": listed}, START + MINUTE, again=60, pages=50)
+    assert brought(page.cursor, "all", START + 2 * MINUTE) == START + MINUTE
+    assert brought(page.cursor, "new", START + 2 * MINUTE) == START + 2 * MINUTE
