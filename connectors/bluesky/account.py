@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -68,17 +69,16 @@ class BlueskyAccount:
 
     def poll(self, cursor: str | None) -> Page:
         """Who addresses us, our own posts (a person may have answered there), and what is looked for."""
-        reasons = {"reasons": ["mention", "reply", "quote"], "limit": 100}
-        lists = {"notifications": self._list("notification.listNotifications", "notifications", reasons)}
-        ours = {"actor": self._us, "filter": "posts_with_replies", "limit": 50}
-        lists["own"] = self._list("feed.getAuthorFeed", "feed", ours)
+        reasons = ["mention", "reply", "quote"]
+        lists = {
+            "notifications": self._list("notification.listNotifications", "notifications", reasons=reasons),
+            "own": self._list("feed.getAuthorFeed", "feed", actor=self._us, filter="posts_with_replies"),
+        }
         for term in self._settings.search:
-            query = {"q": term, "sort": "latest", "limit": 100}
-            lists[f"search {term}"] = self._list("feed.searchPosts", "posts", query)
+            lists[f"search {term}"] = self._list("feed.searchPosts", "posts", q=term, sort="latest")
         now, rest = int(time.time() * 1000), lambda: self._api.rest
         page = walk(cursor, lists, now, again=_AGAIN, at=by_order, overlap=_OVERLAP, rest=rest, below=_below)
-        followers = self._followers(page.events)
-        return replace(page, events=[self._known(event, followers) for event in page.events])
+        return replace(page, events=self._known(page.events))
 
     def reply(self, mention: Mention, text: str, key: str) -> Reference:
         """Answer a post, under both its parent and the post that the thread began with."""
@@ -109,10 +109,9 @@ class BlueskyAccount:
 
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:
         """Which posts nobody is shown any more: removed by their authors, or taken down."""
-        there, now = {dig(post, "uri") for post in self._posts(native_ids)}, int(time.time() * 1000)
-        return Rechecked(
-            [Deletion(connector=CONNECTOR, native_id=one, order=now) for one in native_ids if one not in there]
-        )
+        there, now = [dig(post, "uri") for post in self._posts(native_ids)], int(time.time() * 1000)
+        gone = [name for name in native_ids if name not in there]
+        return Rechecked([Deletion(connector=CONNECTOR, native_id=name, order=now) for name in gone])
 
     def check(self) -> TokenHealth:
         """See `Checker`."""
@@ -135,9 +134,9 @@ class BlueskyAccount:
             raise UnavailableError("the server began a session without saying which")
         return self._credentials.document({"access_token": token, "did": did, "expires_at": now + _LIFE})
 
-    def _list(self, path: str, name: str, query: dict[str, Any]) -> Listing:
+    def _list(self, path: str, name: str, **query: str | list[str]) -> Listing:
         def listing(after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
-            said = self._api.get(f"app.bsky.{path}", {**query, "cursor": after})
+            said = self._api.get(f"app.bsky.{path}", {**query, "limit": 100, "cursor": after})
             if not isinstance(dig(said, name), list):
                 raise MisconfiguredError("the server does not answer as Bluesky does; check ApiUrl")
             return self._reads.read(said), reading.text(dig(said, "cursor"), 500)
@@ -150,26 +149,26 @@ class BlueskyAccount:
             raise UnavailableError("the server did not say which posts there are")
         return found
 
-    def _known(self, event: AnyEvent, followers: Mapping[str, int | None]) -> AnyEvent:
-        if not isinstance(event, Mention) or event.author is None:
-            return event
-        author = event.author.model_copy(update={"followers": followers.get(event.author.native_id)})
-        return event.model_copy(update={"author": author})
-
-    def _followers(self, events: Sequence[AnyEvent]) -> dict[str, int | None]:
-        """How many follow each author, where the server tells it now."""
-        dids = sorted({event.author.native_id for event in events if isinstance(event, Mention) and event.author})
-        profiles: list[Any] = []
-        try:
+    def _known(self, events: Sequence[AnyEvent]) -> list[AnyEvent]:
+        """The same, with how many follow each author, where the server tells it now."""
+        said = [event.author for event in events if isinstance(event, Mention) and event.author]
+        dids, profiles = sorted({author.native_id for author in said}), list[Any]()
+        with suppress(RemoteError):  # nothing else waits for this
             for start in range(0, len(dids), _MANY):
                 asked = {"actors": dids[start : start + _MANY]}
                 profiles += reading.listed(self._api.get("app.bsky.actor.getProfiles", asked), "profiles")
-        except RemoteError:
-            pass  # an answer does not wait for this
-        return {f"{dig(one, 'did')}": reading.whole(dig(one, "followersCount")) for one in profiles}
+        followers = {f"{dig(one, 'did')}": reading.whole(dig(one, "followersCount")) for one in profiles}
+        return [_followed(event, followers) for event in events]
 
     def _reference(self, uri: str) -> Reference:
         return Reference(uri, f"https://bsky.app/profile/{self._us}/post/{uri.rsplit('/', 1)[-1]}")
+
+
+def _followed(event: AnyEvent, followers: Mapping[str, int | None]) -> AnyEvent:
+    if not isinstance(event, Mention) or event.author is None:
+        return event
+    author = event.author.model_copy(update={"followers": followers.get(event.author.native_id)})
+    return event.model_copy(update={"author": author})
 
 
 def _below(cursor: str) -> int:
