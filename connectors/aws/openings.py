@@ -39,7 +39,7 @@ class Openings:
         self._table, self._people = table, people
 
     def of(self, mention: Mention, source: str, now: int) -> Opening:
-        """What a customer's first post of a conversation does. Raises ConflictError where a link ended meanwhile."""
+        """What a customer's first post of a conversation does."""
         handle = handle_of(mention)
         if handle is None:
             return self._own(mention, source, now)

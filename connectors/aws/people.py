@@ -10,6 +10,7 @@ All go 400 days after they were last used. `forget` alone deletes; no function m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from connectors.aws.table import Item, Table
@@ -23,7 +24,6 @@ _DAY = 86_400
 _ROWS, _LINKS = 150, 100
 """Of one handle: rows that are read, newest cases first after the links; and links, ended ones too."""
 _TRIES = 8
-_LATER = "SET expires_at = :until"
 
 
 class PeopleError(ValueError):
@@ -78,7 +78,7 @@ class People:
             found[one] = self.known(one)
             return found[one].links
 
-        return Circle(person(handle, links), found)
+        return Circle(person(handle, links, MOST), found)
 
     def because(self, handle: str, evidence: Sequence[str]) -> list[Evidence]:
         """Those of these pieces of evidence that are still kept, by one of the person's handles."""
@@ -159,6 +159,15 @@ class People:
             row |= {"opened_at": case.opened_at, "expires_at": _until(now)}
             self._table.transact([self._counted(self.known(handle), now), self._table.put_action(row)])
 
+    def opened_by(self, handle: str, limit: int = 50) -> list[str]:
+        """The cases that a handle's posts opened, as far as its newest `limit` posts tell; by the *author* index, which
+        is a moment late."""
+        found = self._table.query_index("author", "author_key = :a", {":a": handle}, newest=True, limit=limit)
+        rows = self._table.get_many([(entry["pk"], entry["sk"]) for entry in found])
+        mine = {row["pk"].removeprefix("MENTION#"): row.get("case") for row in rows if row.get("author_key") == handle}
+        cases = self._table.get_many([(f"CASE#{case}", "META") for case in sorted({*mine.values()} - {None})])
+        return sorted(case["id"] for case in cases if case["first_mention"] in mine)
+
     def no_longer(self, handle: str, opened_at: int, case: str, now: int) -> list[Item]:
         """The post that opened a case is purged: that this handle wrote it goes too. Emptied, to expire at once."""
         key = _case_key(handle, opened_at, case)
@@ -167,16 +176,14 @@ class People:
         return [self._table.put_action({**key, "type": "handle_case", "expires_at": now // 1000})]
 
     def used(self, way: Sequence[Link], now: int) -> None:
-        """Links that were of use are kept longer. Raises ConflictError where one ended meanwhile."""
+        """Links that were of use are kept longer; no harm where one is not."""
         for link in way:
             if link.expires_at >= _until(now) - _DAY:
                 continue
             rows = [(_pk(link.one), _sk(link.other)), (_pk(link.other), _sk(link.one))]
             rows += [(_pk(link.one), "META"), (_pk(link.other), "META")]
-            until = {":until": _until(now)}
-            self._table.transact(
-                [self._table.update_action(*row, _LATER, until, "attribute_exists(pk)") for row in rows]
-            )
+            with suppress(ConflictError):  # it was forgotten meanwhile
+                self._table.transact([self._table.update_action(*row, *_later(now)) for row in rows])
 
     # ---- within
 
@@ -221,6 +228,10 @@ class People:
     def _counted(self, known: Known, now: int) -> Item:
         row: Item = {"pk": _pk(known.handle), "sk": "META", "type": "handle", "rev": (known.rev or 0) + 1}
         return self._table.put_action({**row, "expires_at": _until(now)}, *_condition(known))
+
+
+def _later(now: int) -> tuple[str, Item, str]:
+    return "SET expires_at = :until", {":until": _until(now)}, "attribute_exists(pk)"
 
 
 def _condition(known: Known) -> tuple[str, Item | None]:
