@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from connectors.core.ports import Receiver, RecordSystem, SourcePoller, SourceReplier
 
 SOURCES: dict[str, str] = {
+    "amazon_connect": "connectors.amazon_connect.connector:AmazonConnect",
     "app_store": "connectors.app_store.connector:AppStore",
     "bluesky": "connectors.bluesky.connector:Bluesky",
     "discourse": "connectors.discourse.connector:Discourse",
     "facebook": "connectors.facebook.connector:Facebook",
     "google_play": "connectors.google_play.connector:GooglePlay",
+    "instagram": "connectors.instagram.connector:Instagram",
     "mastodon": "connectors.mastodon.connector:Mastodon",
     "reddit": "connectors.reddit.connector:Reddit",
+    "slack": "connectors.slack.connector:Slack",
     "trustpilot": "connectors.trustpilot.connector:Trustpilot",
     "twilio": "connectors.twilio.connector:Twilio",
-    "slack": "connectors.slack.connector:Slack",
+    "threads": "connectors.threads.connector:Threads",
     "x": "connectors.x.connector:X",
     "youtube": "connectors.youtube.connector:YouTube",
 }
@@ -34,32 +37,38 @@ SYSTEMS: dict[str, str] = {
 """CRMs and ticketing systems that receive cases."""
 
 REPLIERS: dict[str, str] = {
+    "amazon_connect": "connectors.amazon_connect.account:AmazonConnectAccount",
     "app_store": "connectors.app_store.account:AppStoreAccount",
     "bluesky": "connectors.bluesky.account:BlueskyAccount",
     "discourse": "connectors.discourse.replies:DiscourseReplier",
     "facebook": "connectors.facebook.account:FacebookAccount",
     "google_play": "connectors.google_play.account:GooglePlayAccount",
+    "instagram": "connectors.instagram.account:InstagramAccount",
     "mastodon": "connectors.mastodon.account:MastodonAccount",
     "reddit": "connectors.reddit.account:RedditAccount",
+    "slack": "connectors.slack.account:SlackAccount",
     "trustpilot": "connectors.trustpilot.account:TrustpilotAccount",
     "twilio": "connectors.twilio.account:TwilioAccount",
-    "slack": "connectors.slack.account:SlackAccount",
+    "threads": "connectors.threads.account:ThreadsAccount",
     "x": "connectors.x.account:XAccount",
     "youtube": "connectors.youtube.account:YouTubeAccount",
 }
 """Places that take an answer."""
 
 POLLERS: dict[str, str] = {
+    "amazon_connect": "connectors.amazon_connect.account:AmazonConnectAccount",
     "app_store": "connectors.app_store.account:AppStoreAccount",
     "bluesky": "connectors.bluesky.account:BlueskyAccount",
     "discourse": "connectors.discourse.polling:DiscoursePoller",
     "facebook": "connectors.facebook.account:FacebookAccount",
     "google_play": "connectors.google_play.account:GooglePlayAccount",
+    "instagram": "connectors.instagram.account:InstagramAccount",
     "mastodon": "connectors.mastodon.account:MastodonAccount",
     "reddit": "connectors.reddit.account:RedditAccount",
+    "slack": "connectors.slack.account:SlackAccount",
     "trustpilot": "connectors.trustpilot.account:TrustpilotAccount",
     "twilio": "connectors.twilio.account:TwilioAccount",
-    "slack": "connectors.slack.account:SlackAccount",
+    "threads": "connectors.threads.account:ThreadsAccount",
     "x": "connectors.x.account:XAccount",
     "youtube": "connectors.youtube.account:YouTubeAccount",
 }
