@@ -23,7 +23,7 @@ from connectors.core import reading
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError
 from connectors.core.feeds import Listing, by_order, walk
 from connectors.core.health import TokenHealth, TokenState
-from connectors.core.models import AnyEvent, Author, Deletion, Mention
+from connectors.core.models import AnyEvent, Author, Deletion, Hint, Mention
 from connectors.core.ports import Page, Rechecked, Reference, Tier
 from connectors.core.reading import dig
 from connectors.http import HttpClient, Response
@@ -49,7 +49,7 @@ class BlueskyCredentials(Renewable):
 
 
 class BlueskyAccount:
-    """Satisfies `SourcePoller`, `SourceReplier`, `Rechecker`, `Refresher` and `Checker`."""
+    """Satisfies `SourcePoller`, `SourceReplier`, `Rechecker`, `Resolver`, `Refresher` and `Checker`."""
 
     settings_model: ClassVar[type[BaseModel]] = BlueskySource
     credentials_model: ClassVar[type[BaseModel]] = BlueskyCredentials
@@ -112,6 +112,11 @@ class BlueskyAccount:
         there, now = [dig(post, "uri") for post in self._posts(native_ids)], int(time.time() * 1000)
         gone = [name for name in native_ids if name not in there]
         return Rechecked([Deletion(connector=CONNECTOR, native_id=name, order=now) for name in gone])
+
+    def resolve(self, hint: Hint) -> Sequence[AnyEvent]:
+        """The post that was only named."""
+        gone = Deletion(connector=CONNECTOR, native_id=hint.native_id, order=int(time.time() * 1000))
+        return self._reads.read(self._posts([hint.native_id])) or [gone]
 
     def check(self) -> TokenHealth:
         """See `Checker`."""

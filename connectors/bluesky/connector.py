@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from connectors.core import reading
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
-from connectors.core.models import AnyEvent, Author, Deletion, Mention, Unsupported
+from connectors.core.models import AnyEvent, Author, Deletion, Hint, Mention, Unsupported
 from connectors.core.reading import dig
 
 CONNECTOR = "bluesky"
@@ -76,6 +76,8 @@ class Bluesky:
             return Deletion(connector=CONNECTOR, native_id=told.uri, deleted_at=at, order=told.at)
         if told.uri and told.event == POST and isinstance(told.record, dict):
             return self._mention(told.uri, told.record, told)
+        if told.uri and told.event == "strongRef" and f"/{POST}/" in told.uri:  # a post was written; not which
+            return Hint(connector=CONNECTOR, event=told.event, native_id=told.uri)
         name = told.event or "unnamed"
         return Unsupported(connector=CONNECTOR, event=name, reason="not acted on", keep_raw=False)
 

@@ -15,7 +15,7 @@ import pytest
 from connectors.bluesky.account import BlueskyAccount, BlueskyCredentials, record_key
 from connectors.core.errors import MisconfiguredError, RejectedError, UnavailableError, UnknownOutcomeError
 from connectors.core.health import TokenState
-from connectors.core.models import Mention
+from connectors.core.models import Hint, Mention
 from tests.bluesky.atmosphere import INES, PASSWORD, Atmosphere
 from tests.bluesky.contract import DID, HANDLE
 from tests.bluesky.lexicons import schema_of
@@ -108,6 +108,16 @@ def test_a_post_that_is_gone_is_not_answered(sky: Atmosphere) -> None:
     assert [one.native_id for one in account.recheck([mention.native_id]).gone] == [mention.native_id]
     with pytest.raises(RejectedError, match="not there any more"):
         account.reply(mention, "Sorry", "key-1")
+
+
+def test_a_post_that_is_only_named_is_fetched(sky: Atmosphere) -> None:
+    account, mention = heard(sky)
+    hint = Hint(connector="bluesky", event="strongRef", native_id=mention.native_id)
+    (found,) = account.resolve(hint)
+    assert isinstance(found, Mention)
+    assert (found.native_id, found.text) == (mention.native_id, ASKED)
+    del sky.posts[mention.native_id]
+    assert [event.type for event in account.resolve(hint)] == ["deletion"]
 
 
 def test_too_many_letters_are_refused_in_a_sentence(sky: Atmosphere) -> None:

@@ -13,7 +13,7 @@ import pytest
 from connectors.bluesky.connector import POST, Bluesky
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
-from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
+from connectors.core.models import AnyEvent, Deletion, Hint, Mention, Unsupported
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INES = "did:plc:inesbrandtinesbrandt2345"
@@ -142,7 +142,7 @@ def test_a_change_is_a_newer_version() -> None:
         ({**JET, "kind": "account", "account": {"active": False, "status": "deleted"}}, "account"),
         ({**JET, "type": "acc"}, "acc"),
         ({"thread": {"$type": GONE, "uri": URI, "notFound": True}}, GONE),
-        ({"uri": URI, "cid": "bafy", "validationStatus": "valid"}, "strongRef"),
+        ({"uri": f"at://{INES}/{LIKE}/3lq2", "cid": "bafy", "validationStatus": "valid"}, "strongRef"),
         ({"$type": "com.example.new#thing"}, "com.example.new#thing"),
     ],
 )  # fmt: skip
@@ -150,6 +150,12 @@ def test_everything_else_is_counted(body: object, event: str) -> None:
     (found,) = read(body)
     assert isinstance(found, Unsupported)
     assert (found.event, found.keep_raw) == (event, False)
+
+
+def test_what_is_only_named_has_to_be_fetched() -> None:
+    (hint,) = read({"uri": URI, "cid": "bafy", "validationStatus": "valid"})
+    assert isinstance(hint, Hint)
+    assert hint.native_id == URI
 
 
 @pytest.mark.parametrize("body", [{}, 7, None, "text", {"error": "InvalidRequest"}, {"messages": [{"text": "hush"}]}])
