@@ -64,7 +64,7 @@ class MastodonAccount:
             lists[f"search {term}"] = self._list("v2/search", "statuses", q=term, type="statuses")
         now = int(time.time() * 1000)
         page = walk(cursor, lists, now, again=_AGAIN, at=by_order, rest=lambda: self._api.rest)
-        return replace(page, events=[self._rooted(event) for event in page.events])
+        return replace(page, events=[self._rooted(one) if isinstance(one, Mention) else one for one in page.events])
 
     def reply(self, mention: Mention, text: str, key: str) -> Reference:
         """Answer a post where it can be read, and name its author, who would not be told otherwise."""
@@ -101,13 +101,14 @@ class MastodonAccount:
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:
         """Which posts are gone: their own server says so, not only ours, which may just not reach it."""
         found = {name: self._post(name) for name in native_ids}
-        now = int(time.time() * 1000)
-        gone = [name for name, post in found.items() if post is None and self._vanished(name)]
-        there = [event for post in found.values() if post for event in self._reads.read(post)]
-        return Rechecked(
-            [Deletion(connector=CONNECTOR, native_id=name, order=now) for name in gone],
-            edited=[event for event in there if isinstance(event, Mention)],
+        gone, now = (
+            [name for name, post in found.items() if post is None and self._vanished(name)],
+            int(time.time() * 1000),
         )
+        self._ids |= {name: f"{dig(post, 'id')}" for name, post in found.items()}
+        there = [event for post in found.values() if post for event in self._reads.read(post)]
+        edited = [self._rooted(event) for event in there if isinstance(event, Mention) and event.version]
+        return Rechecked([Deletion(connector=CONNECTOR, native_id=name, order=now) for name in gone], edited=edited)
 
     def check(self) -> TokenHealth:
         """See `Checker`."""
@@ -133,16 +134,16 @@ class MastodonAccount:
             raise MisconfiguredError("the server does not answer as Mastodon does; check ApiUrl")
         return found
 
-    def _rooted(self, event: AnyEvent) -> AnyEvent:
+    def _rooted(self, mention: Mention) -> Mention:
         """An answer with the name of the post that its conversation began with, where the server tells it now."""
-        here = self._ids.get(getattr(event, "native_id", ""))
-        if not isinstance(event, Mention) or event.parent_id is None or here is None or self._api.rest:
-            return event
+        here = self._ids.get(mention.native_id)
+        if mention.parent_id is None or here is None or self._api.rest:
+            return mention
         try:
             above = dig(self._api.get(f"/api/v1/statuses/{here}/context"), "ancestors", 0, "uri")
         except RemoteError:
-            return event
-        return event.model_copy(update={"conversation_id": reading.uri(above) or event.conversation_id})
+            return mention
+        return mention.model_copy(update={"conversation_id": reading.uri(above) or mention.conversation_id})
 
     def _post(self, name: str) -> Any | None:
         """The post of this name as our server has it; None where it does not."""

@@ -107,6 +107,15 @@ def test_an_edit_is_seen_when_looking_again(server: Fediverse) -> None:
     assert (edited.native_id, edited.version, edited.text) == (mention.native_id, 1795077000000, "@acme other words")
 
 
+def test_an_edited_answer_stays_in_its_conversation(server: Fediverse) -> None:
+    first = server.say("a post that does not name us")
+    account, mention = heard(server, in_reply_to_id=first["id"])
+    assert account.recheck([mention.native_id]).edited == [], "it says what it said"
+    server.posts["1001"] |= {"edited_at": "2026-11-19T08:30:00.000Z"}
+    (edited,) = account.recheck([mention.native_id]).edited
+    assert edited.conversation_id == mention.conversation_id == first["uri"]
+
+
 def test_answers_join_the_conversation_that_they_are_in(server: Fediverse) -> None:
     account = server.account()
     cursor = account.poll(None).cursor
