@@ -16,7 +16,7 @@ from connectors.core.identity import case_id
 from connectors.core.models import Mention
 from connectors.core.people import Link, handle_of, is_identity
 
-_OPEN = ("open", "pending")
+OPEN = ("open", "pending")
 """States of a case that is joined: somebody works on it, or waits for just this customer."""
 _ASKED = 20
 """Cases of one handle that are looked at, newest first."""
@@ -85,7 +85,7 @@ class Openings:
         """Part of a case that is still open when it is written, by links that still hold."""
         self._people.used(way, now)
         still = self._table.check_action(
-            f"CASE#{case}", "META", "#state IN (:open, :pending)", {f":{state}": state for state in _OPEN}
+            f"CASE#{case}", "META", "#state IN (:open, :pending)", {f":{state}": state for state in OPEN}
         )
         still["ConditionCheck"]["ExpressionAttributeNames"] = {"#state": "state"}  # DynamoDB keeps the word to itself
         why = {"joined": "link", "evidence": " ".join(link.evidence[-1].id for link in way)}
@@ -107,7 +107,7 @@ class Openings:
                 for _, case in circle.known[other].cases[:_ASKED]:
                     ways.setdefault(case, way)
         rows = self._table.get_many([(f"CASE#{case}", "META") for case in ways])
-        standing = [row["id"] for row in rows if row.get("state", "open") in _OPEN]
+        standing = [row["id"] for row in rows if row.get("state", "open") in OPEN]
         if not standing:
             return None
         last = standing[0] if len(standing) == 1 else max(standing, key=lambda case: (self._activity(case), case))

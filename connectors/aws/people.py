@@ -165,7 +165,7 @@ class People:
         found = self._table.query_index("author", "author_key = :a", {":a": handle}, newest=True, limit=limit)
         rows = self._table.get_many([(entry["pk"], entry["sk"]) for entry in found])
         mine = {row["pk"].removeprefix("MENTION#"): row.get("case") for row in rows if row.get("author_key") == handle}
-        cases = self._table.get_many([(f"CASE#{case}", "META") for case in sorted({*mine.values()} - {None})])
+        cases = self._table.get_many([(f"CASE#{case}", "META") for case in {*mine.values()} if case])
         return sorted(case["id"] for case in cases if case["first_mention"] in mine)
 
     def no_longer(self, handle: str, opened_at: int, case: str, now: int) -> list[Item]:
@@ -180,10 +180,9 @@ class People:
         for link in way:
             if link.expires_at >= _until(now) - _DAY:
                 continue
-            rows = [(_pk(link.one), _sk(link.other)), (_pk(link.other), _sk(link.one))]
-            rows += [(_pk(link.one), "META"), (_pk(link.other), "META")]
+            keys = [(_pk(one), sk) for one, other in _sides(link) for sk in (_sk(other), "META")]
             with suppress(ConflictError):  # it was forgotten meanwhile
-                self._table.transact([self._table.update_action(*row, *_later(now)) for row in rows])
+                self._table.transact([self._later(pk, sk, now) for pk, sk in keys])
 
     # ---- within
 
@@ -225,13 +224,17 @@ class People:
         self._table.transact(actions)
         return said
 
+    def _later(self, pk: str, sk: str, now: int) -> Item:
+        values = {":until": _until(now)}
+        return self._table.update_action(pk, sk, "SET expires_at = :until", values, "attribute_exists(pk)")
+
     def _counted(self, known: Known, now: int) -> Item:
         row: Item = {"pk": _pk(known.handle), "sk": "META", "type": "handle", "rev": (known.rev or 0) + 1}
         return self._table.put_action({**row, "expires_at": _until(now)}, *_condition(known))
 
 
-def _later(now: int) -> tuple[str, Item, str]:
-    return "SET expires_at = :until", {":until": _until(now)}, "attribute_exists(pk)"
+def _sides(link: Link) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (link.one, link.other), (link.other, link.one)
 
 
 def _condition(known: Known) -> tuple[str, Item | None]:

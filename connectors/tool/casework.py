@@ -15,6 +15,7 @@ from connectors.tool.deployment import DeploymentError
 
 if TYPE_CHECKING:
     from connectors.aws.cases import Cases
+    from connectors.core.people import Evidence
 
 Document = dict[str, Any]
 _MOST = 1000
@@ -50,6 +51,7 @@ def dossier(cases: Cases, case: Case, *, with_text: bool = False) -> Document:
         **_summary(case, effects, timeline),
         "routing": [_routing(event) for event in timeline if event.kind in _ROUTING],
         "detours": [_detour(event) for event in timeline if event.kind in _DETOURS],
+        "joins": [_join(cases, case, event) for event in timeline if event.detail.get("joined")],
         "mentions": [_mention(cases, name, with_text) for name in mentions],
         "effects": [_effect(effect) for effect in effects],
         "timeline": [_event(event) for event in timeline],
@@ -173,6 +175,27 @@ def _routing(event: CaseEvent) -> Document:
 def _detour(event: CaseEvent) -> Document:
     """That another system, or topic, was asked, or gave the case back."""
     return {"at": moment(event.at), "what": event.kind.value, "detail": event.detail}
+
+
+def _join(cases: Cases, case: Case, event: CaseEvent) -> Document:
+    """Why a conversation is part of this case: the same number, or what somebody said when they linked two handles."""
+    names = event.detail.get("evidence", "").split()
+    told: list[Evidence] = []
+    for mention in (event.mention or "", case.first_mention) if names else ():
+        handle = (cases.mention(mention)[0] or {}).get("author_key")  # gone where the post was removed
+        told += cases.people.because(handle, names) if handle else []
+    return {
+        "at": moment(event.at),
+        "mention": event.mention,
+        "by": event.detail["joined"],
+        "evidence": [{"id": name, **_told(name, told)} for name in names],
+    }
+
+
+def _told(name: str, told: Sequence[Evidence]) -> Document:
+    one = next((one for one in told if one.id == name), None)
+    found = {"by": one.by, "because": one.because, "reference": one.reference} if one else {}
+    return {"by": None, "because": None, "reference": None, **found}
 
 
 def _reply(effect: Effect) -> Document:

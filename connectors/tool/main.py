@@ -11,6 +11,7 @@ from connectors.tool.doctor import doctor
 from connectors.tool.explain import explain
 from connectors.tool.init import init
 from connectors.tool.parse import parse
+from connectors.tool.people import people
 from connectors.tool.plans import plan, plans
 from connectors.tool.reconcile import reconcile
 from connectors.tool.redrive import redrive
@@ -37,3 +38,4 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(plans, name="plans")
 app.add_typer(plan, name="plan")
+app.add_typer(people, name="people")

@@ -12,6 +12,8 @@ from rich.table import Table
 from connectors.tool.plain import many
 
 _WIDE = 200
+_ABOVE = frozenset({"skipped", "at", "joined", "evidence"})
+"""Of an event's detail, what is shown in a section of its own, or beside it."""
 
 
 def console() -> Console:
@@ -51,6 +53,7 @@ def show_case(found: dict[str, Any]) -> None:
     _routing(out, found["routing"])
     _section(out, "Fail-over", [f"{one['at']}  {one['what']} {_detail(one['detail'])}" for one in found["detours"]])
     _section(out, "Replies", [_reply(one) for one in found["replies"]])
+    _section(out, "Joined", [line for one in found["joins"] for line in _join(one)])
     _heading(out, "Posts")
     for one in found["mentions"]:
         _post(out, one)
@@ -60,7 +63,7 @@ def show_case(found: dict[str, Any]) -> None:
     _heading(out, "Timeline")
     for one in found["timeline"]:
         detail = one["detail"].items()
-        shown = {name: value for name, value in detail if name not in {"skipped", "at"}}  # above, line by line
+        shown = {name: value for name, value in detail if name not in _ABOVE}
         what = [one["what"], one["mention"] or "", _detail(shown)]
         _say(out, f"  {one['at']}  {escape(' '.join(part for part in what if part))}")
 
@@ -105,6 +108,16 @@ def _section(out: Console, title: str, lines: Sequence[str]) -> None:
         _heading(out, title)
     for line in lines:
         _say(out, escape(f"  {line}"))
+
+
+def _join(one: dict[str, Any]) -> list[str]:
+    """Why a conversation of its own is part of the case."""
+    why = "it is the same number" if one["by"] == "number" else "somebody linked who wrote them:"
+    lines = [f"{one['at']}  {one['mention']} joined because {why}"]
+    for said in one["evidence"]:
+        told = f"{said['because']} ({said['by']})" if said["because"] else "evidence that is not kept any more"
+        lines.append(f"  {told} {said['reference'] or ''} [{said['id']}]".replace("  [", " ["))
+    return lines
 
 
 def _reply(one: dict[str, Any]) -> str:
