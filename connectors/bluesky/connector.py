@@ -22,6 +22,8 @@ POST = "app.bsky.feed.post"
 _ADDRESSED = {"mention", "reply", "quote"}
 """Notifications about what somebody said."""
 _ANSWERS = ("notifications", "posts", "feed", "records", "thread", "replies")
+_REFERENCE = {"uri", "cid", "commit", "validationStatus"}
+"""What names a post and says nothing of it: the answer to a write."""
 _SHORT = {"c": "create", "u": "update", "d": "delete"}
 """As Jetstream's first version said it."""
 
@@ -62,7 +64,7 @@ class Bluesky:
     def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
         """The events in an answer or a streamed event, oldest first. Raises `PayloadError`."""
         said = reading.json_of(delivery)
-        if not isinstance(said, list) and [told.event for told in _unpacked(said)] == [""]:
+        if not isinstance(said, dict | list) or said == {}:
             raise PayloadError("the body is no answer or event of the AT Protocol")
         return self.read(said)
 
@@ -114,7 +116,7 @@ class Bluesky:
 
 
 def _unpacked(said: Any) -> Iterator[_Told]:
-    """Each record in it. What is no answer and no event has no name."""
+    """Each record in it. What is not known has no name."""
     inner = [dig(said, name) for name in ("post", "parent", *_ANSWERS) if isinstance(dig(said, name), dict | list)]
     reason = dig(said, "reason")
     if isinstance(said, list):
@@ -133,7 +135,8 @@ def _unpacked(said: Any) -> Iterator[_Told]:
         record, uri = dig(said, "record") or dig(said, "value"), reading.uri(dig(said, "uri"))
         kind = POST if f"/{POST}/" in (uri or "") and record else dig(record, "$type") or dig(said, "$type")
         kind = reason if isinstance(reason, str) and reason not in _ADDRESSED else kind
-        empty = "strongRef" if uri else dig(said, "kind") or dig(said, "type")  # an answer to a write, or Jetstream's
+        bare = isinstance(said, dict) and uri and said.keys() <= _REFERENCE
+        empty = "strongRef" if bare else dig(said, "kind") or dig(said, "type")  # which Jetstream says
         name = reading.text(kind, 100) or reading.text(empty, 100) or ""
         yield _Told(name, uri, record, said, reading.millis(reading.moment(dig(said, "indexedAt"))))
 

@@ -66,7 +66,7 @@ class Mastodon:
     def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
         """The events in an answer or a streamed event, oldest first. Raises `PayloadError`."""
         said = reading.json_of(delivery)
-        if not isinstance(said, list) and [told.event for told in _unpacked(said)] == [""]:
+        if not isinstance(said, dict | list) or said == {}:
             raise PayloadError("the body is no answer or event of Mastodon's API")
         return self.read(said, delivery.received_at)
 
@@ -130,7 +130,7 @@ class Mastodon:
 
 
 def _unpacked(said: Any) -> Iterator[_Told]:
-    """Each thing in it. What is no answer and no event has no name."""
+    """Each thing in it. What is not known has no name."""
     name = reading.text(dig(said, "event") or dig(said, "type"), 100)
     if isinstance(said, list):
         for one in said:

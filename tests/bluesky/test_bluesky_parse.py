@@ -143,6 +143,10 @@ def test_a_change_is_a_newer_version() -> None:
         ({**JET, "type": "acc"}, "acc"),
         ({"thread": {"$type": GONE, "uri": URI, "notFound": True}}, GONE),
         ({"uri": f"at://{INES}/{LIKE}/3lq2", "cid": "bafy", "validationStatus": "valid"}, "strongRef"),
+        ({"uri": URI, "cid": "bafy", "likes": [{"actor": AUTHOR}]}, "unnamed"),
+        ({"did": INES, "handle": "ines.example", "followersCount": 3}, "unnamed"),
+        ({"messages": [{"text": "hush"}]}, "unnamed"),
+        ({"error": "InvalidRequest"}, "unnamed"),
         ({"$type": "com.example.new#thing"}, "com.example.new#thing"),
     ],
 )  # fmt: skip
@@ -158,7 +162,7 @@ def test_what_is_only_named_has_to_be_fetched() -> None:
     assert hint.native_id == URI
 
 
-@pytest.mark.parametrize("body", [{}, 7, None, "text", {"error": "InvalidRequest"}, {"messages": [{"text": "hush"}]}])
+@pytest.mark.parametrize("body", [{}, 7, None, "text"])
 def test_what_is_none_of_bluesky_s_is_refused(body: object) -> None:
     with pytest.raises(PayloadError):
         read(body)

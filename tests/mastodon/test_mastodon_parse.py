@@ -188,7 +188,16 @@ def test_other_streamed_events() -> None:
     assert not report.keep_raw
 
 
-@pytest.mark.parametrize("body", [{}, 7, "text", None, {"error": "Record not found"}, {"id": "1", "acct": "ines"}])
+@pytest.mark.parametrize(
+    "body", [{"error": "Record not found"}, {"id": "1", "acct": "ines", "uri": "https://a.example"}]
+)
+def test_other_answers_are_counted(body: object) -> None:
+    (other,) = read(body)
+    assert isinstance(other, Unsupported)
+    assert not other.keep_raw
+
+
+@pytest.mark.parametrize("body", [{}, 7, "text", None])
 def test_what_is_none_of_mastodon_s_is_refused(body: object) -> None:
     with pytest.raises(PayloadError):
         read(body)
