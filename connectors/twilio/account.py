@@ -77,14 +77,19 @@ class TwilioAccount:
         this answer or another, and nobody can tell: UnknownOutcomeError."""
         if mention.native_id.startswith("IM"):
             path = f"/v1/Conversations/{mention.conversation_id}/Messages"
-            said = self._talks.get(path, {"Order": "desc", "PageSize": 100})
+            said = self._talks.get(path, {"Order": "desc", "PageSize": 50})
             mine = (one for one in _things(said, "messages") if dig(flat(dig(one, "attributes")), "Hailback") == key)
             found = next(mine, None)
             return (
                 Reference(posted(found, "sid"), reading.web(dig(found, "url")) or self._talks.base) if found else None
             )
         ours, theirs, asked = self._ends(mention)
-        sought = {"From": ours, "To": theirs, "DateSent>": f"{asked:%Y-%m-%d}" if asked else None, "PageSize": 100}
+        sought = {
+            "From": ours,
+            "To": theirs,
+            "DateSent>": f"{asked:%Y-%m-%dT%H:%M:%SZ}" if asked else None,
+            "PageSize": 100,
+        }
         for one in _things(self._api.get(f"{self._root}/Messages.json", sought), "messages"):
             sent = at(flat(one), "DateCreated")
             if dig(one, "status") != "failed" and not (asked and sent and sent < asked):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel
 
@@ -20,15 +20,14 @@ from connectors.core.identity import digest
 from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
 from connectors.core.reading import dig, listed
 from connectors.core.signature import form_fields
-from connectors.twilio.values import Fields, at, caller, count, enclosed, first, flat, outcome, outgoing
+from connectors.twilio.values import Fields, at, caller, count, enclosed, first, flat, outcome
 
 CONNECTOR = "twilio"
 _LISTS = {"messages": "MessageSid", "calls": "CallSid", "transcriptions": "TranscriptionSid"}
 _KINDS = {"SM": "MessageSid", "MM": "MessageSid", "IM": "MessageSid", "CA": "CallSid", "TR": "TranscriptionSid"}
-_CAME = {None, "received", "receiving"}
+_TALK = ("onMessageAdded", "onMessageSent", "onMessageUpdated", "onMessageRemoved", "com.twilio.conversations.message.")
 _NOT_SENT = {"failed", "undelivered", "canceled", "scheduled"}
 _OVER = {"completed", "busy", "no-answer", "failed", "canceled"}
-_SAID = {"onmessageadded", "onmessagesent", "onmessageupdated", "added", "updated"}
 
 
 def _account(value: str) -> str:
@@ -44,6 +43,15 @@ class TwilioSource(reading.Settings):
     account: reading.Accounts = ()
     answer_calls: bool = False
     api_url: reading.Address = "https://api.twilio.com"
+
+
+class _Place(NamedTuple):
+    """Where something belongs: its id, its conversation, what it answers; its version."""
+
+    sid: str | None
+    talk: str | None = None
+    parent: str | None = None
+    version: int = 0
 
 
 class Twilio:
@@ -74,110 +82,98 @@ class Twilio:
 
     def _event(self, said: Fields, now: int) -> AnyEvent:
         event = first(said, "EventType", "TranscriptionEvent")
-        if event is None and "TranscriptionSid" in said:
+        if event is not None:
+            return self._talk(said, event, now) if event.startswith(_TALK) else _unsupported(event, "not acted on")
+        if "TranscriptionSid" in said:
             return self._transcription(said)
-        if event is None and ("MessageSid" in said or "SmsSid" in said or "SmsMessageSid" in said):
-            return self._talk(said, "added", now) if "ConversationSid" in said else self._message(said)
-        if event is None and "CallSid" in said and ("CallStatus" in said or "Status" in said or "From" in said):
+        if {"MessageSid", "SmsSid", "SmsMessageSid"} & said.keys():
+            return self._talk(said, "Added", now) if "ConversationSid" in said else self._message(said)
+        if "CallSid" in said and {"CallStatus", "Status", "From"} & said.keys():
             return self._call(said)
-        if event and (event.startswith(("onMessage", "com.twilio.conversations.message."))):
-            return self._talk(said, event.rsplit(".", 1)[-1].lower(), now)
-        known = event or ("recording" if {"RecordingSid", "RecordingStatus"} & said.keys() else None)
-        if known is None and not any(name.endswith("Sid") for name in said):
+        if not any(name.endswith("Sid") for name in said):
             raise PayloadError("the body is nothing that Twilio documents")
-        return _unsupported(known or "unnamed", "not acted on")
+        return _unsupported("recording" if "RecordingSid" in said else "unnamed", "not acted on")
 
     def _message(self, said: Fields) -> AnyEvent:
-        sid, status = first(said, "MessageSid", "SmsSid", "SmsMessageSid"), first(said, "MessageStatus", "SmsStatus")
-        ours, status = outgoing(said), status or first(said, "Status")
-        if status in _NOT_SENT or not (ours or status in _CAME):
-            return _unsupported(f"message.{status}"[:100], "what became of a message, or one that did not go out")
-        pair = sorted(filter(None, (first(said, "From"), first(said, "To"))))
+        status, ours = first(said, "MessageStatus", "SmsStatus", "Status"), _outgoing(said)
+        if status in _NOT_SENT or not (ours or status in {None, "received", "receiving"}):
+            return _unsupported(f"message.{status}", "what became of a message, or one that did not go out")
+        ends = sorted(filter(None, (first(said, "From"), first(said, "To"))))
         parent = reading.ident(said.get("OriginalRepliedMessageSid"))
-        found = self._mention(said, sid, f"pair-{digest(*pair)}" if pair else None, parent, ours=ours)
-        stopped = first(said, "OptOutType") == "STOP"
-        return (
-            found.model_copy(update={"reply_capability": "none"}) if stopped and isinstance(found, Mention) else found
-        )
+        place = _Place(first(said, "MessageSid", "SmsSid", "SmsMessageSid"), f"pair-{digest(*ends)}", parent)
+        return self._mention(said, place, ours=ours)
 
     def _call(self, said: Fields) -> AnyEvent:
         status, leg = first(said, "CallStatus", "Status"), reading.ident(said.get("ParentCallSid"))
-        ours = outgoing(said) or self._is_ours(said)
+        ours = _outgoing(said) or reading.is_own(self._accounts, caller(said))
         if ours and status not in {"completed", "in-progress"}:
-            return _unsupported(f"call.{status}"[:100], "a call of ours, or a leg to one of ours, that nobody took")
-        words, version = outcome(said, status), int(status in _OVER)
-        return self._mention({**said, "Body": words}, said["CallSid"], leg, leg, ours=ours, version=version, call=True)
+            return _unsupported(f"call.{status}", "a call of ours, or a leg to one of ours, that nobody took")
+        told = {**said, "Body": outcome(said, status), "Title": "Phone call"}
+        return self._mention(told, _Place(first(said, "CallSid"), leg, leg, int(status in _OVER)), ours=ours, call=True)
 
     def _transcription(self, said: Fields) -> AnyEvent:
-        status = first(said, "TranscriptionStatus", "Status")
-        if status not in {None, "completed"} or not first(said, "TranscriptionText"):
-            return _unsupported(f"transcription.{status}"[:100], "a voice message that was not made out")
-        call, words = reading.ident(said.get("CallSid")), {"Body": said["TranscriptionText"], "Title": "Voice message"}
-        where = reading.ident(said.get("ParentCallSid")) or call or reading.ident(said.get("RecordingSid"))
-        ours = outgoing(said)
-        return self._mention({**said, **words}, said["TranscriptionSid"], where, call, ours=ours, call=True)
+        status, words = first(said, "TranscriptionStatus", "Status"), first(said, "TranscriptionText")
+        if status not in {None, "completed"} or words is None:
+            return _unsupported(f"transcription.{status}", "a voice message that was not made out")
+        told, call = {**said, "Body": words, "Title": "Voice message"}, reading.ident(said.get("CallSid"))
+        place = _Place(first(said, "TranscriptionSid"), first(said, "ParentCallSid", "CallSid", "RecordingSid"), call)
+        return self._mention(told, place, ours=_outgoing(said), call=True)
 
     def _talk(self, said: Fields, event: str, now: int) -> AnyEvent:
-        """A message of Conversations. Whose number it is, Twilio tells with its `Source` only."""
+        """A message of Conversations, or of what came before them; without an author it is our software's."""
         sid, talk = reading.ident(said.get("MessageSid")), first(said, "ConversationSid", "ChannelSid")
         changed = at(said, "DateRemoved", "DateUpdated", "Timestamp")
-        if event in {"onmessageremoved", "removed"} and sid:
-            order = reading.millis(changed) or now
-            return Deletion(
-                connector=CONNECTOR, native_id=sid, conversation_id=reading.ident(talk), deleted_at=changed, order=order
-            )
-        if event not in _SAID:
-            return _unsupported(event, "not acted on")
-        version = (reading.millis(changed) or now) if "updated" in event else 0
-        author = {"From": first(said, "Author", "From"), "Body": first(said, "Body", "MessageBody") or ""}
-        return self._mention({**said, **author}, sid, talk, None, ours=author["From"] == "system", version=version)
+        order = reading.millis(changed) or now
+        if event.endswith(("Removed", "removed")) and sid:
+            where = reading.ident(talk)
+            return Deletion(connector=CONNECTOR, native_id=sid, conversation_id=where, deleted_at=changed, order=order)
+        author = first(said, "Author", "From") or "system"
+        told = {**said, "From": author, "Body": first(said, "Body", "MessageBody")}
+        place = _Place(sid, talk, version=order if event.endswith(("Updated", "updated")) else 0)
+        return self._mention(told, place, ours=author == "system")
 
-    def _is_ours(self, said: Fields) -> bool:
-        return reading.is_own(self._accounts, caller(said))
-
-    def _mention(
-        self,
-        said: Fields,
-        sid: object,
-        conversation: str | None,
-        parent: str | None,
-        *,
-        ours: bool,
-        version: int = 0,
-        call: bool = False,
-    ) -> AnyEvent:
-        native_id, author = reading.ident(sid), caller(said)
+    def _mention(self, said: Fields, place: _Place, *, ours: bool, call: bool = False) -> AnyEvent:
+        native_id, author, parent = reading.ident(place.sid), caller(said), place.parent
         if native_id is None:
             return _unsupported("unnamed", "without an id")
-        own, created = ours or self._is_ours(said), at(said, "StartTime", "DateSent", "DateCreated", "Timestamp")
-        reachable = author is not None and (author.identity or not call) and re.search(r"\d{3}", author.native_id)
-        talk = conversation if native_id.startswith("IM") else None
+        own, created = (
+            ours or reading.is_own(self._accounts, author),
+            at(said, "StartTime", "DateSent", "DateCreated", "Timestamp"),
+        )
         return Mention(
             connector=CONNECTOR,
             native_id=native_id,
-            conversation_id=reading.ident(conversation) or native_id,
+            conversation_id=reading.ident(place.talk) or native_id,
             parent_id=parent,
             kind="reply" if parent else "post",
-            version=version,
+            version=place.version,
             author=author.model_copy(update={"identity": None}) if own and author else author,
-            title=reading.text(
-                said.get("Title") or said.get("MessageSubject") or ("Phone call" if call else None), 200
-            ),
-            text=reading.text(said.get("Body")) or enclosed(said),
+            title=first(said, "Title", "MessageSubject"),
+            text=first(said, "Body") or enclosed(said),
             url=reading.web(first(said, "RecordingUrl", "MediaUrl0")),
             created_at=created,
             metrics=count(said),
-            reply_capability="allowed"
-            if not own and (talk or reachable) and (self._answers_calls or not call)
-            else "none",
+            reply_capability="none" if own or not self._reaches(said, author, call) else "allowed",
             own=own,
-            answer_key=reading.ident(dig(flat(said.get("Attributes")), "Hailback")),
+            answer_key=reading.ident(flat(said.get("Attributes")).get("Hailback")),
             order=reading.millis(created),
         )
 
+    def _reaches(self, said: Fields, author: Any, call: bool) -> bool:
+        """Whether an answer would reach somebody: a name is no number, and who wrote STOP wants none."""
+        if {"ConversationSid", "ChannelSid"} & said.keys():
+            return "ConversationSid" in said
+        if author is None or first(said, "OptOutType") == "STOP":
+            return False
+        return bool(self._answers_calls and author.identity) if call else bool(re.search(r"\d{3}", author.native_id))
+
 
 def _unsupported(event: str, reason: str) -> Unsupported:
-    return Unsupported(connector=CONNECTOR, event=reading.clean(event)[:100], reason=reason, keep_raw=False)
+    return Unsupported(connector=CONNECTOR, event=event[:100], reason=reason, keep_raw=False)
+
+
+def _outgoing(said: Fields) -> bool:
+    return (first(said, "Direction") or "").startswith("outbound")
 
 
 def _unpacked(said: Any) -> Iterator[Fields]:
@@ -185,23 +181,23 @@ def _unpacked(said: Any) -> Iterator[Fields]:
     if isinstance(said, list):
         for one in said:
             yield from _unpacked(one)
-    elif name := next((name for name in _LISTS if isinstance(dig(said, name), list)), None):
-        for one in listed(said, name):
-            yield {_LISTS[name]: dig(one, "sid"), **_answered(flat(one))}
-    elif isinstance(said, dict) and "data" in said:  # a CloudEvent
-        inside, event = flat(dig(said, "data", "request", "parameters") or dig(said, "data")), dig(said, "type")
-        told = isinstance(event, str) and ".inbound-message." not in event and ".call." not in event
-        yield {**inside, "EventType": event} if told else inside
-    elif isinstance(said, dict):
-        yield _answered(flat(said))
-    else:
+    elif not isinstance(said, dict):
         raise PayloadError("the body is nothing that Twilio documents")
+    elif name := next((name for name in _LISTS if isinstance(said.get(name), list)), None):
+        for one in listed(said, name):
+            yield {_LISTS[name]: dig(one, "sid"), **_named(flat(one))}
+    elif "data" in said:  # a CloudEvent
+        inside = flat(dig(said, "data", "request", "parameters") or said["data"])
+        event = reading.text(said.get("type")) or "unnamed"
+        yield inside if ".inbound-message." in event or ".call." in event else {**inside, "EventType": event}
+    else:
+        yield _named(flat(said))
 
 
-def _answered(said: Fields) -> Fields:
-    """The API's names of an object, as the form has them; what it calls `duration` is in seconds there."""
-    sid = said.get("Sid")
-    if not isinstance(sid, str):
+def _named(said: Fields) -> Fields:
+    """A thing of the API, by the names of the form. Its `duration` is in seconds, the form's in minutes."""
+    sid = first(said, "Sid")
+    if sid is None:
         return said
-    name = _KINDS.get(sid[:2], "RecordingSid" if sid.startswith("RE") else "Sid")
-    return {**said, name: sid, **({"CallDuration": said["Duration"]} if "Duration" in said else {})}
+    lasted = {"CallDuration": said["Duration"]} if "Duration" in said else {}
+    return {**said, _KINDS.get(sid[:2], "RecordingSid" if sid.startswith("RE") else "Sid"): sid, **lasted}

@@ -44,11 +44,6 @@ def first(said: Fields, *names: str) -> str | None:
     return next((text for name in names if (text := reading.text(said.get(name)))), None)
 
 
-def outgoing(said: Fields) -> bool:
-    """Whether it went out from us, as far as Twilio tells."""
-    return (first(said, "Direction") or "").startswith("outbound")
-
-
 def at(said: Fields, *names: str) -> datetime | None:
     """The first of these that is a time. Event Streams and Conversations write ISO 8601, the others RFC 2822."""
     for value in (said.get(name) for name in names):
