@@ -17,7 +17,7 @@ from connectors.core.case import SHARDS, Case, CaseEvent, Effect, Happening, sha
 from connectors.core.compose import Post
 from connectors.core.errors import ConflictError
 from connectors.core.facts import MOST_COUNTED, Facts, facts
-from connectors.core.identity import qualify
+from connectors.core.identity import case_id, qualify
 from connectors.core.models import Mention
 
 _WATCHED = ("plan_version", "route", "engaged", "retired", "gather_until")
@@ -197,7 +197,16 @@ class Cases:
             url=meta.get("url"),
             said_at=said.strftime("%Y-%m-%d %H:%M UTC") if said else None,
             own=bool(meta.get("own")),
+            elsewhere=self._elsewhere(meta),
+            answerable=not meta.get("own") and meta.get("reply_capability", "allowed") == "allowed",
         )
+
+    def _elsewhere(self, meta: Item) -> str | None:
+        """The source of a conversation that joined a case: one that did not has the case that is named after it."""
+        conversation = meta.get("conversation")
+        if conversation is None or meta.get("case") in {None, case_id(conversation)}:
+            return None
+        return (self._table.get(f"CONVERSATION#{conversation}", "META") or {}).get("source")
 
     def known(self, effects: Sequence[Effect]) -> set[str]:
         """The ids of those effects that the ledger has already."""

@@ -21,7 +21,8 @@ _BETWEEN = "\n\n----\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A mention with its words, as known now. `text` is None once it was removed."""
+    """A mention with its words, as known now. `text` is None once it was removed. `elsewhere`: the source of a post
+    whose conversation joined the case of the same person; `answerable`: whether an answer may go there."""
 
     id: str
     version: int
@@ -31,6 +32,8 @@ class Post:
     url: str | None
     said_at: str | None
     own: bool = False
+    elsewhere: str | None = None
+    answerable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,9 @@ def _said(wish: Effect, post: Post | None, longest: int) -> str:
     verb = "answered at the source" if wish.happening is Happening.ANSWERED_THERE else "wrote"
     head = f"{_who(post)} {verb}{f' on {post.said_at}' if post.said_at else ''}:"
     tail = [post.url] if post.url else []
+    if post.elsewhere is not None:
+        goes = " What is answered from now on goes there, and not to where this case began." if post.answerable else ""
+        tail.insert(0, f"In another conversation, which joined this case, at {post.elsewhere}.{goes}")
     return "\n".join([head, "", _cut(post.text, longest), "", *tail, f"Post: {wish.mention}"])
 
 

@@ -13,6 +13,7 @@ from connectors.aws.config import ConfigStore
 from connectors.aws.people import People
 from connectors.aws.updates import record_key
 from connectors.core.case import Effect, EffectKind
+from connectors.core.compose import note_draft
 from connectors.core.identity import case_id
 from connectors.core.ingest import Origin, Taken
 from connectors.core.models import Author, Mention
@@ -73,6 +74,24 @@ def test_the_answer_goes_to_the_public_post(
     ours = [post for post in square.posts() if post["username"] == "hailback"]
     assert [(post["raw"].startswith(WORDS), post["topic_id"]) for post in ours] == [(True, 7)]
     assert parts.shop.happened(CASE)[-1] == "replied"
+
+
+def test_who_reads_the_ticket_is_told_that_answers_go_to_another_place(
+    parts: Machine, square: forum.RunningForum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed(square, monkeypatch)
+    answered(parts)
+    notes = [effect for effect in parts.shop.cases.effects(CASE) if effect.kind is EffectKind.NOTE and effect.mention]
+    texts = {
+        note.mention: note_draft([note], {note.mention or "": parts.shop.cases.post(note.mention or "")}).text
+        for note in notes
+    }
+    assert "goes there" not in texts[CALL.id]
+    assert (
+        "In another conversation, which joined this case, at stack/Forum. What is answered from now on goes there"
+        in texts[said().id]
+    )
+    assert texts[said().id].endswith(f"Post: {said().id}")
 
 
 def test_an_answer_waits_while_the_source_that_it_goes_to_is_held(

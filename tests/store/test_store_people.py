@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from connectors.aws.people import People, PeopleError
+from connectors.aws.openings import Openings
+from connectors.aws.people import Circle, People, PeopleError
 from connectors.core.case import EffectKind
 from connectors.core.identity import case_id
 from connectors.core.ingest import Origin, Taken
@@ -220,6 +222,27 @@ def test_links_go_400_days_after_they_were_last_of_use(open_shop: Callable[..., 
     assert people(shop).circle(ADA).person.handles == (ADA,), "expired, whether or not it was removed yet"
 
 
+@pytest.mark.parametrize("change", ["solved", "ended"])
+def test_what_changes_between_the_look_and_the_write_is_seen(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    people(shop).link(NUMBER, ADA, **WHO)
+    shop.take_in(called(), LINE)
+    looked = Openings._open_case
+
+    def late(self: Openings, circle: Circle, handle: str) -> Any:
+        found = looked(self, circle, handle)
+        if found and change == "solved":
+            solve(shop, found[0])
+        elif found:
+            people(shop).unlink(NUMBER, ADA, by="mia", because="No.")
+        return found
+
+    monkeypatch.setattr(Openings, "_open_case", late)
+    assert shop.take_in(said(1)) is Taken.OPENED
+    assert case_of(shop, said(1)) == case_id(said().conversation)
+
+
 # ---- what is forgotten
 
 
@@ -285,3 +308,51 @@ def test_two_who_link_and_one_who_ends_leave_both_sides_the_same(hurried: Shop) 
     (here,), (there,) = folk.known(NUMBER).links, folk.known(ADA).links
     assert here.evidence == there.evidence
     assert [one.what for one in here.evidence] == (["linked", "ended"] * len(here.evidence))[: len(here.evidence)]
+
+
+def test_whatever_is_linked_and_ended_a_person_is_what_live_links_connect(shop: Shop) -> None:
+    """At random, against a model that knows edges only; a handle that nobody linked stays alone throughout."""
+    chance, folk = random.Random(6), people(shop)
+    handles, live = [NUMBER, ADA, *(f"x::{number}" for number in range(4))], set[frozenset[str]]()
+    for _ in range(40):
+        one, other = chance.sample(handles, 2)
+        pair = frozenset((one, other))
+        if chance.random() < 0.5:
+            folk.link(one, other, **WHO)
+            live.add(pair)
+        elif pair in live:
+            folk.unlink(one, other, by="mia", because="No.")
+            live.remove(pair)
+        start = chance.choice(handles)
+        found = {start}
+        while grown := {name for edge in live if edge & found for name in edge} - found:
+            found |= grown
+        assert set(folk.circle(start).person.handles) == found
+    assert folk.circle("x::nobody").person.handles == ("x::nobody",)
+
+
+def test_a_conversation_of_somebody_without_links_costs_one_read_more_and_writes_nothing_more(
+    open_shop: Callable[..., Shop],
+) -> None:
+    calls: list[tuple[str, Any]] = []
+
+    class Counting:
+        def __init__(self, client: Any) -> None:
+            self._client = client
+
+        def __getattr__(self, name: str) -> Any:
+            def call(**request: Any) -> Any:
+                calls.append((name, request))
+                return getattr(self._client, name)(**request)
+
+            return call
+
+    shop = open_shop(Counting)
+    shop.take_in(said(1))
+    asked = [name for name, request in calls if name == "query" and "HANDLE#" in str(request)]
+    (written,) = [request for name, request in calls if name == "transact_write_items"]
+    assert asked == ["query"]
+    assert "HANDLE#" not in str(written)
+    calls.clear()
+    shop.take_in(said(2))
+    assert "HANDLE#" not in str(calls), "nor in a conversation that is known"
