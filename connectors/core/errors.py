@@ -3,7 +3,8 @@
     RemoteError
      ├─ UnavailableError      known not to have committed: park, try again, later fail over
      ├─ UnknownOutcomeError   bytes left, no usable answer: never repeat before `find`
-     │   └─ SpentPermitError  the single-use permit is spent or expired: as above, and then with a new permit
+     │   ├─ SpentPermitError  the single-use permit is spent or expired: as above, and then with a new permit
+     │   └─ UndecidableError  a look-up that will never tell: never repeat, a person has to look
      ├─ MisconfiguredError    credentials, permissions, schema: alarm; repeating does not help
      └─ RejectedError         the vendor refuses this content: written on the case, never retried
          └─ RecordGoneError     the record that it was for is not there any more, whatever the content
@@ -42,6 +43,10 @@ class SpentPermitError(UnknownOutcomeError):
     This call wrote nothing and no later one can with this permit, so it may be dropped; whether an earlier call wrote
     is for `find` to say, before a new permit is used. To be raised only after the system itself has answered: breakers
     take it for a sign of life."""
+
+
+class UndecidableError(UnknownOutcomeError):
+    """A look-up cannot tell whether an earlier write was carried out, and no later one will: a person has to look."""
 
 
 class MisconfiguredError(RemoteError):

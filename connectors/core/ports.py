@@ -284,7 +284,7 @@ class Replier(Protocol):
 
     def find_reply(self, mention: Mention, key: str) -> Reference | None:
         """The answer that carries `key`, if it exists. None: it may be sent (again). Raises a RemoteError, where it
-        cannot be told now: it is asked again later."""
+        cannot be told now: it is asked again later; UndecidableError, where it never can: a person is asked to look."""
         ...
 
 

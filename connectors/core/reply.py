@@ -16,7 +16,7 @@ from connectors.core.budget import Till, without_links
 from connectors.core.carry import OutOfTimeError
 from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening
 from connectors.core.compose import UpdateWords
-from connectors.core.errors import ConflictError, RejectedError, RemoteError, UnknownOutcomeError
+from connectors.core.errors import ConflictError, RejectedError, RemoteError, UndecidableError, UnknownOutcomeError
 from connectors.core.identity import digest
 from connectors.core.ledger import Ledger, Next, Pace, claimed, done, doubtful, ended, failed, next_step
 from connectors.core.models import Mention
@@ -138,7 +138,8 @@ class Answerer:
                 sent = True
                 found = self._send(mention, text, held.key)
         except RemoteError as error:
-            if sent and isinstance(error, UnknownOutcomeError) and not self._replier.findable:
+            hopeless = isinstance(error, UndecidableError) or not self._replier.findable
+            if isinstance(error, UnknownOutcomeError) and hopeless:
                 return self._in_doubt(case, held)
             if sent or step is Next.SEND or isinstance(error, RejectedError):
                 return failed(held, error, self._now(), self._pace, self._replier.settle)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from connectors.api import Api, MissingError, Reset, posted
 from connectors.core import reading
-from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError
+from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError, UndecidableError
 from connectors.core.feeds import Listing, by_order, walk
 from connectors.core.health import TokenHealth
 from connectors.core.models import AnyEvent, Deletion, Mention
@@ -95,7 +95,7 @@ class MastodonAccount:
             ours = dig(one, "account", "id") == me and dig(one, "in_reply_to_id") == dig(post, "id")
             if ours and reading.millis(reading.moment(dig(one, "created_at"))) < time.time() * 1000 - _REMEMBERED:
                 where = reading.web(dig(one, "url")) or "under the post"
-                raise RejectedError(f"whether your answer went out is not known: look whether it is this one, {where}")
+                raise UndecidableError(f"there is an older answer of ours: look whether it is this one, {where}")
         return None
 
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:

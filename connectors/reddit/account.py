@@ -16,7 +16,7 @@ from connectors import oauth
 from connectors.api import Api, LimitedError, Reset, posted
 from connectors.core import reading
 from connectors.core.door import read_json
-from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError, UnknownOutcomeError
+from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError, UndecidableError
 from connectors.core.feeds import Listing, walk
 from connectors.core.health import TokenHealth, TokenState
 from connectors.core.models import AnyEvent, Deletion, Mention
@@ -113,12 +113,10 @@ class RedditAccount:
             events, after = self._list(f"user/{self._name}/comments")(after)
             ours = [one for one in events if isinstance(one, Mention)]
             if any(one.parent_id == mention.native_id for one in ours):
-                raise UnknownOutcomeError("our account answered this; look whether with this answer")
+                raise UndecidableError("our account answered this; look whether with this answer")
             if after is None or min((reading.millis(one.created_at) for one in ours), default=since) < since:
                 return None
-        raise UnknownOutcomeError(
-            "our account said too much since to be looked through; look whether the answer is there"
-        )
+        raise UndecidableError("our account said too much since to be looked through; look whether the answer is there")
 
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:
         """Which posts and comments say `[deleted]` or `[removed]` by now. One that is left out is not judged."""

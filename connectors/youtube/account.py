@@ -19,7 +19,7 @@ from connectors import oauth
 from connectors.api import Api, LimitedError, posted
 from connectors.core import reading
 from connectors.core.door import read_json
-from connectors.core.errors import RejectedError, RemoteError, UnavailableError, UnknownOutcomeError
+from connectors.core.errors import RejectedError, RemoteError, UnavailableError, UndecidableError
 from connectors.core.feeds import walk
 from connectors.core.health import TokenHealth
 from connectors.core.models import AnyEvent, Deletion, Mention
@@ -104,7 +104,7 @@ class YouTubeAccount:
         found, whole = self._replies(mention.conversation_id, _PAGES)
         since = reading.millis(mention.created_at)
         if not whole or any(one.own and reading.millis(one.created_at) >= since for one in found):
-            raise UnknownOutcomeError("our channel may have replied in this thread; look whether with this answer")
+            raise UndecidableError("our channel may have replied in this thread; look whether with this answer")
         return None
 
     def _replies(self, thread: str, pages: int) -> tuple[list[Mention], bool]:

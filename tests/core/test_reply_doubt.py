@@ -10,7 +10,7 @@ import pytest
 
 from connectors.core.case import EffectState
 from connectors.core.compose import note_draft
-from connectors.core.errors import ConflictError, RejectedError, UnavailableError, UnknownOutcomeError
+from connectors.core.errors import ConflictError, RejectedError, UnavailableError, UndecidableError, UnknownOutcomeError
 from tests.core.test_reply import EFFECT, Bench, Forum, Killed, Words, once
 from tests.posts import said
 
@@ -119,3 +119,19 @@ def test_whatever_goes_wrong_it_stands_once_at_most_and_nothing_ends_in_silence(
     else:
         assert bench.state is EffectState.DONE
         assert len(bench.forum.kept) == 1
+
+
+def test_a_look_up_that_will_never_tell_is_for_a_person_too() -> None:
+    """A source that shows answers, and not which is which: one that is there may be this one, or another."""
+    words = Words(mention=said().model_copy(update={"url": URL}))
+    bench = Bench(forum=Forum(fault=once(("after", UnknownOutcomeError("the answer was lost")))), words=words)
+    bench.run()
+
+    def looked(*_: object) -> None:
+        raise UndecidableError("there is an answer of ours; look whether it is this one")
+
+    bench.forum.find_reply = looked  # type: ignore[method-assign,assignment]
+    wait_and_run(bench)
+    assert len(bench.forum.kept) == 1
+    assert bench.happened() == ["delayed", "uncertain"]
+    assert URL in note(bench)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connectors.core.errors import RejectedError, UnavailableError, UnknownOutcomeError
+from connectors.core.errors import RejectedError, UnavailableError, UndecidableError, UnknownOutcomeError
 from connectors.core.models import Mention
 from connectors.mastodon.account import MastodonAccount
 from tests.mastodon.fediverse import Fediverse
@@ -59,7 +59,7 @@ def test_after_an_hour_a_person_looks_and_nothing_is_sent(server: Fediverse) -> 
     with pytest.raises(UnknownOutcomeError):
         account.reply(mention, "Sorry!", "key-1")
     server.clock += 3590
-    with pytest.raises(RejectedError, match="not known: look"):
+    with pytest.raises(UndecidableError, match="look whether"):
         account.find_reply(mention, "key-1")
 
 
