@@ -25,7 +25,7 @@ from connectors.http import HttpClient
 from connectors.instagram.connector import CONNECTOR, Instagram, InstagramSource
 
 _AGAIN, _LONGEST = 300.0, 2200
-_OURS = "id,text,timestamp,username,from,like_count,media{id,permalink}"
+_OURS = "id,text,timestamp,username,from,like_count,parent_id,media{id,permalink}"
 _THEIRS = "id,text,timestamp,username,like_count,media{id,permalink}"
 """Of a comment elsewhere that mentions us, `from` is not shown."""
 _POST = "id,caption,timestamp,username,permalink,media_type,like_count,comments_count"
@@ -82,28 +82,24 @@ class InstagramAccount:
         words, native_id = reading.clean(text), mention.native_id
         if len(words) > _LONGEST:
             raise RejectedError("Instagram takes at most 2,200 characters; shorten the answer")
-        url = mention.url or "https://www.instagram.com/"
+        said, post = None, mention.conversation_id
         if mention.kind != "post":
-            try:
+            with suppress(MissingError):  # nothing was done: it is gone, or under a post of somebody else
                 said = self._api.post(f"{native_id}/replies", form={"message": words})
-                return Reference(posted(said, "id"), url)
-            except MissingError:  # nothing was done: it is gone, or under a post of somebody else
-                if mention.conversation_id == native_id:
-                    raise
-        about = {"media_id": mention.conversation_id, "comment_id": None if mention.kind == "post" else native_id}
-        said = self._api.post(f"{self._me}/mentions", form={**about, "message": words})
-        return Reference(posted(said, "id"), url)
+        if said is None:
+            about = {"media_id": post, "comment_id": None if post == native_id else native_id}
+            said = self._api.post(f"{self._me}/mentions", form={**about, "message": words})
+        return Reference(posted(said, "id"), mention.url or "https://www.instagram.com/")
 
-    def find_reply(self, mention: Mention, key: str) -> None:  # noqa: ARG002
+    def find_reply(self, mention: Mention, key: str) -> Reference | None:  # noqa: ARG002
         """A comment holds no mark. None where we said nothing below since; else, and where that cannot be read, a
         person has to look. What answers a reply stands below the comment that this answers."""
-        top, since = mention.parent_id or mention.native_id, reading.millis(mention.created_at)
-        if mention.kind != "post":
-            with suppress(RejectedError):
-                below = self._api.whole(f"{top}/replies", {"fields": _OURS})
-                found = Instagram((*self._accounts, *self._api.ourselves(self._me))).read(below or [])
-                if below is not None and not graph.ours_since(found, since):
-                    return
+        with suppress(RejectedError):
+            top = dig(self._api.get(mention.native_id, {"fields": "id,parent_id"}), "parent_id") or mention.native_id
+            below = self._api.whole(f"{top}/replies", {"fields": _OURS})
+            found = Instagram((*self._accounts, *self._api.ourselves(self._me))).read(below or [])
+            if below is not None and not graph.ours_since(found, reading.millis(mention.created_at)):
+                return None
         raise UnknownOutcomeError("we may have answered there; look whether with this answer")
 
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:

@@ -66,7 +66,7 @@ class ThreadsAccount:
             found, following = self._api.page(f"me/{what}", {"fields": fields, "limit": 20, "after": after})
             for name in [reading.ident(dig(one, "id")) for one in found if dig(one, "has_replies") is True]:
                 with suppress(MissingError):
-                    found += self._api.page(f"{name}/{below}", {"fields": _BELOW})[0]
+                    found += self._api.page(f"{name}/{below}", {"fields": _BELOW, "limit": 100})[0]
             return reads.read(found), following
 
         return listing
@@ -124,10 +124,11 @@ class ThreadsAccount:
         events = [one for one in reads.read(found or []) if isinstance(one, Mention)]
         return None if found is None else [one for one in events if one.parent_id == mention.native_id]
 
-    def find_reply(self, mention: Mention, key: str) -> None:  # noqa: ARG002
+    def find_reply(self, mention: Mention, key: str) -> Reference | None:  # noqa: ARG002
         """A post holds no mark. None where we did not answer it; else a person has to look."""
         if self._answers(mention) != []:
             raise UnknownOutcomeError("we may have answered there; look whether with this answer")
+        return None
 
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:
         """Which are gone. Without Advanced Access the API hides what others said as if it were gone: so none is, unless
