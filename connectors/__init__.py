@@ -25,6 +25,7 @@ SOURCES: dict[str, str] = {
     "trustpilot": "connectors.trustpilot.connector:Trustpilot",
     "twilio": "connectors.twilio.connector:Twilio",
     "threads": "connectors.threads.connector:Threads",
+    "webhook": "connectors.webhook.connector:Webhook",
     "x": "connectors.x.connector:X",
     "youtube": "connectors.youtube.connector:YouTube",
 }
@@ -50,6 +51,7 @@ REPLIERS: dict[str, str] = {
     "trustpilot": "connectors.trustpilot.account:TrustpilotAccount",
     "twilio": "connectors.twilio.account:TwilioAccount",
     "threads": "connectors.threads.account:ThreadsAccount",
+    "webhook": "connectors.webhook.account:WebhookAccount",
     "x": "connectors.x.account:XAccount",
     "youtube": "connectors.youtube.account:YouTubeAccount",
 }

@@ -80,7 +80,7 @@ def read_settings(model: type[BaseModel], given: Mapping[str, object]) -> tuple[
         faults = [dict(fault) for fault in error.errors(include_url=False, include_input=False)]
         found = _findings(faults, shown)
         mappings = {name for name, value in given.items() if isinstance(value, Mapping)} & {
-            _field(one) for one in found
+            _field(one) for one in found if "." not in one.path
         }
         return {}, [
             *(Finding(name, "is a mapping.", "Write one text, or texts in brackets.") for name in sorted(mappings)),
@@ -94,8 +94,8 @@ def _field(finding: Finding) -> str:
 
 
 def pascal(field: str) -> str:
-    """`base_url` → `BaseUrl`."""
-    return "".join(part.capitalize() for part in field.split("_"))
+    """`base_url` → `BaseUrl`; `BaseUrl` stays."""
+    return "".join(part[:1].upper() + part[1:] for part in field.split("_"))
 
 
 def _findings(faults: list[dict[str, Any]], shown: Mapping[str, str]) -> list[Finding]:

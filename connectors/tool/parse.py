@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from connectors.core.ports import Receiver
     from connectors.tool.samples import Sample
 
+_COMMON = {"ServiceToken", "ServiceTimeout", "Revision", "Connector", "Secret", "Poll", "Hold"}
+"""What a source's properties may have besides its connector's settings."""
+
 
 def parse(
     connector: Annotated[str, typer.Argument(help="The connector of a source or a system, for example discourse.")],
@@ -30,12 +33,16 @@ def parse(
     authority: Annotated[
         str | None, typer.Option("--authority", metavar="HOST", help="The host that the ids belong to.")
     ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="The source's Properties, as YAML or JSON, instead of both."),
+    ] = None,
 ) -> None:
     """Print the normalised events of deliveries, one JSON object a line.
 
     Headers stand in FILE's neighbour `.headers`, if there is one; --header adds to them and wins.
     """
-    receiver = _receiver(connector, account or [], authority)
+    receiver = _receiver(connector, account or [], authority, settings)
     headers = _headers(header or [])
     failed = False
     for name in files:
@@ -76,7 +83,7 @@ def _read(name: str) -> Sample:
     return Sample(sys.stdin.buffer.read()) if name == "-" else load_sample(Path(name))
 
 
-def _receiver(connector: str, accounts: Sequence[str], authority: str | None) -> Receiver:
+def _receiver(connector: str, accounts: Sequence[str], authority: str | None, settings: Path | None) -> Receiver:
     import connectors
 
     names = {**connectors.SOURCES, **connectors.SYSTEMS}
@@ -85,10 +92,37 @@ def _receiver(connector: str, accounts: Sequence[str], authority: str | None) ->
     found: Any = connectors.source(connector) if connector in connectors.SOURCES else connectors.system(connector)
     if not hasattr(found, "for_parse"):
         _stop(f"{connector} sends no deliveries; what people do there is asked for")
+    if settings is not None:
+        if accounts or authority:
+            _stop("--settings says whose and where; leave --account and --authority out")
+        return cast("Receiver", found(found.settings_model.model_validate(_settings(found.settings_model, settings))))
     try:
         return cast("Receiver", found.for_parse(accounts, authority))
     except ValueError as error:
         _stop(_sentence(error))
+
+
+def _settings(model: Any, file: Path) -> dict[str, Any]:
+    """What a file says of a source, without what is the same for all; ends the command where that is wrong."""
+    import yaml
+
+    from connectors.core.plan_settings import read_settings, setting_names
+
+    try:
+        said = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        _stop(f"{file}: cannot be read ({type(error).__name__}); write the properties without !Ref and !Sub")
+    if not isinstance(said, dict):
+        _stop(f"{file}: is not a mapping of properties")
+    names = setting_names(model)
+    given = {name: value for name, value in said.items() if name in names or name not in _COMMON}
+    unknown = sorted(str(name) for name in given if name not in names)
+    if unknown:
+        _stop(f"{file}: {unknown[0]} is not a setting; there are {', '.join(names)}")
+    plain, findings = read_settings(model, given)
+    if findings:
+        _stop("\n".join(f"{file}: {finding}" for finding in findings))
+    return plain
 
 
 def _sentence(error: ValueError) -> str:

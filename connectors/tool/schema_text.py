@@ -221,6 +221,9 @@ def _setting(given: Schema, definitions: Mapping[str, Schema]) -> Schema:
             return {**default, **_any({"enum": values})}
         case {"type": "array"}:
             return {**default, "$ref": "#/$defs/texts"}
+        case {"type": "object", "properties": members}:
+            inner = {name: _setting(member, definitions) for name, member in members.items()}
+            return {"type": "object", "additionalProperties": False, "properties": inner}
         case {"type": "number" | "integer"}:
             limits = {
                 key: one[key] for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") if key in one

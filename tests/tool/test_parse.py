@@ -86,8 +86,8 @@ def test_a_body_without_its_forum_names_the_remedy() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["discours", "x.json"], "There is no connector 'discours'. Did you mean discourse? Known: discourse"),
-        (["zzz", "x.json"], "There is no connector 'zzz'. Known: discourse"),
+        (["discours", "x.json"], "There is no connector 'discours'. Did you mean discourse? Known: "),
+        (["zzz", "x.json"], "There is no connector 'zzz'. Known: "),
         (["discourse", "x.json", "--header", "nonsense"], "write it as 'Name: value'"),
         (["discourse", "x.json", "--authority", "a b"], "--authority is not the address of a forum"),
         (["discourse", "x.json", "--account", ""], "an account is a user id"),
@@ -109,3 +109,27 @@ def test_it_needs_no_aws_and_stays_out_of_the_way_of_help() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 [] False False"
+
+
+def test_settings_say_how_a_source_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(
+        "Connector: webhook\nSecret: hailback/shop\nAuthority: shop.acme.example\nAccount: 7\n"
+        "Mapping: {Id: uuid, Text: body, Author: {Id: who}}\n"
+    )
+    done = run("webhook", "-", "--settings", file, stdin='{"uuid": "c-1", "body": "cold", "who": 7}')
+    assert done.exit_code == 0, done.stderr
+    event = json.loads(done.stdout)
+    assert (event["id"], event["text"], event["own"]) == ("webhook:shop.acme.example:c-1", "cold", True)
+    for text, words in (
+        ("Authority: a.example\nMapping: {Id: 'a('}", "Mapping.Id"),
+        ("Authority: a.example\nMaping: {}", "Maping"),
+        ("Mapping: {}", "Authority"),
+        ("[1]", "mapping"),
+        ("a: !Ref B", "!Ref"),
+    ):
+        file.write_text(text)
+        done = run("webhook", "-", "--settings", file, stdin="{}")
+        assert (done.exit_code, words in done.stderr) == (2, True), done.stderr
+    assert run("webhook", "-", "--settings", file, "--account", "7", stdin="{}").exit_code == 2
+    assert run("webhook", "-", "--settings", tmp_path / "none", stdin="{}").exit_code == 2
