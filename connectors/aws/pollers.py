@@ -76,7 +76,7 @@ class Pollers:
         try:
             return self._credentials.credentials(source.secret)
         except MisconfiguredError as error:
-            if not needs_credentials(kind) and _absent(error):
+            if not needs_credentials(kind) and absent(error):
                 return {}
             raise
 
@@ -93,7 +93,7 @@ def _kind(source: SourceConfig) -> Any:
         raise MisconfiguredError(f"{source.id}: {source.connector} is a source that cannot be asked") from None
 
 
-def _absent(error: MisconfiguredError) -> bool:
+def absent(error: MisconfiguredError) -> bool:
     """Whether the secret does not exist; one that may not be read is another matter."""
     cause = error.__cause__
     return isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ResourceNotFoundException"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 import connectors
 from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
+from connectors.aws.pollers import absent
 from connectors.aws.secrets import Credentials
 from connectors.aws.tokens import Care
 from connectors.aws.updates import Updates
@@ -56,7 +57,7 @@ class Repliers:
             kind: Any = connectors.replier(config.connector)
         except KeyError:
             raise RejectedError(f"{config.connector} takes no answers") from None
-        document = self._credentials.credentials(config.secret)
+        document = self._document(kind, config.secret)
         try:
             settings = kind.settings_model.model_validate(config.settings)
             credentials = kind.replier_credentials_model.model_validate(document)
@@ -73,6 +74,17 @@ class Repliers:
         )
         replier: Replier = kind(settings, credentials, client)
         return replier
+
+    def _document(self, kind: Any, secret: str) -> dict[str, Any]:
+        """The credentials. Where a place may be answered without any (by the function's role), a secret that is not
+        there is none."""
+        try:
+            return self._credentials.credentials(secret)
+        except MisconfiguredError as error:
+            needed = any(field.is_required() for field in kind.replier_credentials_model.model_fields.values())
+            if not needed and absent(error):
+                return {}
+            raise
 
 
 class UnbuiltReplier:
