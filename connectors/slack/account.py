@@ -71,7 +71,7 @@ class SlackAccount:
     def _list(self, channel: str, since: int) -> Listing:
         def listing(after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
             said, following = self._page("conversations.history", channel=channel, cursor=after)
-            events = self._reads.read({"channel": channel, "messages": said})
+            events = self._reads.read({"channel": channel, "messages": said}, int(time.time() * 1000))
             for one in said:
                 if reading.millis(reading.moment(time_in(one, "latest_reply"))) >= since - OVERLAP * 1000:
                     with suppress(MissingError):

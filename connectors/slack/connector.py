@@ -23,6 +23,13 @@ from connectors.slack.words import words
 CONNECTOR, ANSWER = "slack", "hailback_answer"
 _SAID = {None, "bot_message", "file_share", "file_comment", "me_message", "thread_broadcast", "reply_broadcast"}
 """Subtypes of a message that somebody wrote; the others tell what happened in the channel."""
+_FORMS = {
+    "payload": "interaction",
+    "command": "slash_command",
+    "ssl_check": "ssl_check",
+    "trigger_word": "outgoing_webhook",
+}
+"""What comes as a form, by a field that it has."""
 _TS = re.compile(r"[0-9]{1,11}\.[0-9]{1,9}", re.ASCII)
 _DETAILS = ("message", "previous_message")
 
@@ -72,11 +79,10 @@ class Slack:
             form = dict(form_fields(delivery.body))
         except ValueError as error:
             raise PayloadError(f"{error}") from None
-        name = next((one for one in ("payload", "command", "ssl_check") if one in form), None)
+        name = next((_FORMS[one] for one in _FORMS if one in form), None)
         if name is None:
             raise PayloadError("the body is neither an event nor a command of Slack's")
-        what = {"payload": "interaction", "command": "slash_command"}.get(name, name)
-        return [_unsupported(what, "said to the app, not in the channel: nobody else can read it")]
+        return [_unsupported(name, "said to the app, not in the channel, or not signed")]
 
     def read(self, said: object, now: int = 0) -> list[AnyEvent]:
         """The same for what is read already; `now` in milliseconds, for what has no time. Raises `PayloadError`."""
@@ -104,12 +110,11 @@ class Slack:
         if subtype in {"message_deleted", "tombstone"}:
             gone = {"ts": dig(event, "deleted_ts") or dig(before, "ts") or dig(event, "ts")}
             gone["thread_ts"] = dig(before, "thread_ts") or dig(event, "thread_ts")
+            at = time_in(event, "event_ts") if subtype == "tombstone" else at
             return self._deletion(told, channel, gone, at, now)
         if subtype is None and isinstance(inner, dict) and "text" not in event:
-            subtype = (
-                "message_replied"  # which Slack leaves out: docs.slack.dev/reference/events/message/message_replied
-            )
-        said = inner if changed else event
+            subtype = "message_replied"  # Slack leaves it out, as its documentation of this event says
+        said = {**inner, "ts": dig(inner, "ts") or dig(before, "ts")} if changed else event
         spoken = kind == "app_mention" or (_text(said, "subtype") if changed else subtype) in _SAID
         if spoken and channel and _ts(dig(said, "ts")):
             return self._mention(told, said, channel, at)

@@ -14,7 +14,7 @@ import pytest
 
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError, UnknownOutcomeError
 from connectors.core.health import TokenState
-from connectors.core.models import Mention
+from connectors.core.models import Deletion, Mention
 from connectors.http import HttpClient
 from connectors.slack.account import SlackAccount, SlackCredentials
 from connectors.slack.connector import SlackSource
@@ -138,6 +138,17 @@ def test_every_message_and_every_reply_is_brought_once_however_many(slack: Works
     assert [one for one in brought if one in tops + replies] == sorted(tops + replies)
     assert {one.conversation_id for one in found if one.kind == "reply"} == {f"{CHANNEL}:{old}", f"{CHANNEL}:{tops[0]}"}
     assert polled(account, cursor)[0] == []
+
+
+def test_a_poll_finds_the_first_message_of_a_thread_gone(slack: Workspace, account: SlackAccount) -> None:
+    cursor = polled(account, None)[1]
+    top = slack.say("cold", ago=30)
+    slack.say("here too", top, ago=20)
+    slack.messages[top] |= {"subtype": "tombstone", "text": "This message was deleted.", "user": "USLACKBOT"}
+    began = int(time.time() * 1000)
+    (gone,) = [event for event in account.poll(cursor).events if isinstance(event, Deletion)]
+    assert gone.native_id == f"{CHANNEL}:{top}"
+    assert gone.order >= began, "it was said before, and is gone now"
 
 
 def test_an_answer_is_in_the_thread_as_it_was_written(slack: Workspace, account: SlackAccount) -> None:

@@ -100,6 +100,36 @@ def test_an_edit_is_a_new_version_and_a_preview_is_none(now: dict[str, Any], bef
     assert found.order == 1_355_517_700_000
 
 
+def test_an_edit_that_names_its_message_only_as_it_was_before() -> None:
+    changed = {"type": "message", "subtype": "message_changed", "channel": "C1", "event_ts": "1355517700.000100"}
+    now = {"type": "message", "user": "U1", "text": "now", "edited": {"user": "U1", "ts": "1355517700.000000"}}
+    found = mention(wrapped({**changed, "message": now, "previous_message": event(channel=None)}))
+    assert (found.native_id, found.text, found.version) == ("C1:1355517523.000005", "now", 1_355_517_700_000)
+
+
+def test_a_thread_whose_first_message_is_gone_for_good() -> None:
+    stone = {"type": "message", "subtype": "tombstone", "user": "USLACKBOT", "ts": "1626775604.004900"}
+    said = {"type": "message", "subtype": "message_changed", "channel": "C1", "message": stone, "previous_message": []}
+    (gone,) = parsed({**said, "ts": "1626775673.006300", "channel_type": "channel"})
+    assert isinstance(gone, Deletion)
+    assert (gone.native_id, gone.order) == ("C1:1626775604.004900", 1_626_775_673_006)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b"ssl_check=1&token=x", "ssl_check"),
+        (b"payload=%7B%22type%22%3A%22block_actions%22%7D", "interaction"),
+        (b"command=%2Fcase&text=hello&response_url=https%3A%2F%2Fhooks.slack.com%2Fx", "slash_command"),
+        (b"token=x&channel_id=C1&timestamp=1355517523.000005&text=bot+hi&trigger_word=bot", "outgoing_webhook"),
+    ],
+)
+def test_nothing_of_a_form_is_kept(body: bytes, name: str) -> None:
+    (found,) = SOURCE.parse(Delivery({}, body))
+    assert isinstance(found, Unsupported)
+    assert (found.event, found.keep_raw) == (name, False)
+
+
 def test_what_was_deleted_is_named_by_its_own_time() -> None:
     deleted = {"type": "message", "subtype": "message_deleted", "channel": "C1", "ts": "1355517900.000001"}
     before = event(thread_ts="1355517400.000000", channel=None)
