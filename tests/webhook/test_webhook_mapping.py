@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from connectors.core.delivery import Delivery, Request
 from connectors.core.door import load, verify
@@ -17,6 +20,7 @@ from connectors.core.plan_settings import read_settings
 from connectors.webhook.connector import Webhook, WebhookSource
 from connectors.webhook.expressions import LONGEST, Reader, compiled
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_795_000_000_000
 
 
@@ -36,6 +40,24 @@ def mention(said: object, **settings: Any) -> Mention:
 
 def said_of(**settings: Any) -> list[str]:
     return [str(one) for one in read_settings(WebhookSource, {"Authority": "shop.acme.example", **settings})[1]]
+
+
+def test_what_the_readme_shows_works() -> None:
+    page = (ROOT / "connectors" / "webhook" / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```(yaml|json)\n(.*?)```", page, re.DOTALL)
+    properties = yaml.safe_load(shown[0][1].replace("!Ref ", ""))["Shop"]["Properties"]
+    settings = {name: properties[name] for name in ("Authority", "Account", "ReplyUrl", "Mapping")}
+    plain, findings = read_settings(WebhookSource, settings)
+    assert findings == []
+    said = {"uuid": "a-1", "order": {"number": 9}, "body": "cold", "customer": {"id": 4}, "visibility": "public"}
+    source = Webhook(WebhookSource.model_validate(plain))
+    (found,) = source.parse(Delivery({}, json.dumps({"data": {"comments": [said]}}).encode()))
+    assert isinstance(found, Mention)
+    assert (found.native_id, found.conversation_id, found.text) == ("a-1", "order-9", "cold")
+    example = mention(json.loads(shown[1][1]))
+    assert (example.parent_id, example.language, example.version) == ("c-3", "en", 1_794_988_800_000)
+    assert example.author is not None
+    assert example.author.followers == 12
 
 
 def test_a_github_comment() -> None:
