@@ -91,7 +91,11 @@ class AmazonConnect:
         if contact := said.get("Contact"):
             return [self.contact(contact)]
         detail = _dig(said, "detail") or said
-        event = reading.text(_dig(detail, "eventType") or _dig(said, "detail-type") or _dig(said, "detailType"), 100)
+        named = (
+            reading.text(_dig(one, name), 100)
+            for one, name in ((detail, "eventType"), (said, "detail-type"), (said, "name"))
+        )
+        event = next(filter(None, named), "unnamed" if _dig(detail, "contactId") else None)
         if event is None:
             raise PayloadError("the body is no event of Amazon Connect")
         return [self.event(detail, event, _dig(said, "time"))]

@@ -26,6 +26,7 @@ CONNECTOR = "twilio"
 _LISTS = {"messages": "MessageSid", "calls": "CallSid", "transcriptions": "TranscriptionSid"}
 _KINDS = {"SM": "MessageSid", "MM": "MessageSid", "IM": "MessageSid", "CA": "CallSid", "TR": "TranscriptionSid"}
 _TALK = ("onMessageAdded", "onMessageSent", "onMessageUpdated", "onMessageRemoved", "com.twilio.conversations.message.")
+_UNKNOWN = "the body is nothing that Twilio documents"
 _NOT_SENT = {"failed", "undelivered", "canceled", "scheduled"}
 _OVER = {"completed", "busy", "no-answer", "failed", "canceled"}
 
@@ -69,12 +70,15 @@ class Twilio:
 
     def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
         """The events in a webhook, a batch of Event Streams, or an answer of the API. Raises `PayloadError`."""
-        if delivery.body.lstrip()[:1] in (b"{", b"["):
-            return self.read(reading.json_of(delivery), delivery.received_at)
+        is_json = delivery.body.lstrip()[:1] in (b"{", b"[")
         try:
-            return self.read(dict(reversed(form_fields(delivery.body))), delivery.received_at)
+            said = reading.json_of(delivery) if is_json else dict(reversed(form_fields(delivery.body)))
         except ValueError as error:
             raise PayloadError(f"{error}") from None
+        events = self.read(said, delivery.received_at)
+        if all(isinstance(event, Unsupported) and event.reason == _UNKNOWN for event in events):
+            raise PayloadError(_UNKNOWN)
+        return events
 
     def read(self, said: object, now: int = 0) -> list[AnyEvent]:
         """The same for what is read already; `now` in milliseconds, for what does not say when it happened."""
@@ -90,9 +94,8 @@ class Twilio:
             return self._talk(said, "Added", now) if "ConversationSid" in said else self._message(said)
         if "CallSid" in said and {"CallStatus", "Status", "From"} & said.keys():
             return self._call(said)
-        if not any(name.endswith("Sid") for name in said):
-            raise PayloadError("the body is nothing that Twilio documents")
-        return _unsupported("recording" if "RecordingSid" in said else "unnamed", "not acted on")
+        known = any(name.endswith("Sid") for name in said)
+        return _unsupported("recording" if "RecordingSid" in said else "unnamed", "not acted on" if known else _UNKNOWN)
 
     def _message(self, said: Fields) -> AnyEvent:
         status, ours = first(said, "MessageStatus", "SmsStatus", "Status"), _outgoing(said)
@@ -108,6 +111,10 @@ class Twilio:
         ours = _outgoing(said) or reading.is_own(self._accounts, caller(said))
         if ours and status not in {"completed", "in-progress"}:
             return _unsupported(f"call.{status}", "a call of ours, or a leg to one of ours, that nobody took")
+        if spoken := first(said, "SpeechResult"):  # https://www.twilio.com/docs/voice/twiml/gather
+            sid = reading.ident(said["CallSid"]) or ""
+            place = _Place(f"{sid}:{digest(spoken)}", leg or sid, sid)
+            return self._mention({**said, "Body": spoken, "Title": "Phone call"}, place, ours=ours, call=True)
         told = {**said, "Body": outcome(said, status), "Title": "Phone call"}
         return self._mention(told, _Place(first(said, "CallSid"), leg, leg, int(status in _OVER)), ours=ours, call=True)
 
@@ -182,14 +189,14 @@ def _unpacked(said: Any) -> Iterator[Fields]:
         for one in said:
             yield from _unpacked(one)
     elif not isinstance(said, dict):
-        raise PayloadError("the body is nothing that Twilio documents")
+        yield {}
     elif name := next((name for name in _LISTS if isinstance(said.get(name), list)), None):
         for one in listed(said, name):
             yield {_LISTS[name]: dig(one, "sid"), **_named(flat(one))}
     elif "data" in said:  # a CloudEvent
-        inside = flat(dig(said, "data", "request", "parameters") or said["data"])
-        event = reading.text(said.get("type")) or "unnamed"
-        yield inside if ".inbound-message." in event or ".call." in event else {**inside, "EventType": event}
+        event, called = reading.text(said.get("type")) or "unnamed", flat(dig(said, "data", "request", "parameters"))
+        inside = called if "CallSid" in called else flat(said["data"])
+        yield inside if "CallSid" in called or ".inbound-message." in event else {**inside, "EventType": event}
     else:
         yield _named(flat(said))
 

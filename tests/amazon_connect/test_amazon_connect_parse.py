@@ -174,6 +174,20 @@ def test_without_a_flow_for_tasks_nothing_is_answered() -> None:
     assert mention(found).reply_capability == "none"
 
 
+@pytest.mark.parametrize(
+    ("said", "event"),
+    [
+        ({"Name": "ContactFlowEvent", "Details": {"ContactData": {"ContactId": "c-1"}}}, "ContactFlowEvent"),
+        ({"AWSContactTraceRecordFormatVersion": "2017-03-10", "ContactId": "c-1"}, "unnamed"),
+        ({"detail-type": "Contact Lens Post Call Rules Matched", "detail": {"ruleName": "x"}}, None),
+    ],
+)
+def test_what_connect_sends_on_other_ways_is_counted(said: dict[str, Any], event: str | None) -> None:
+    (found,) = AmazonConnect.for_parse().parse(Delivery({}, json.dumps(said).encode(), 0))
+    assert isinstance(found, Unsupported)
+    assert found.event == (event or said["detail-type"])
+
+
 def test_an_event_is_for_the_source_of_its_instance() -> None:
     mine = AmazonConnect(AmazonConnectSource(instance=INSTANCE))
     assert mine.concerns(delivery({**CALL, "eventType": "INITIATED"}))

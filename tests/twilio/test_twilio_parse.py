@@ -93,6 +93,13 @@ def test_a_call_that_was_missed_says_so(status: str, words: str) -> None:
     assert words in mention({**CALL, "CallStatus": status}).text
 
 
+def test_what_a_caller_says_to_a_flow_is_a_reply_in_the_call() -> None:
+    said = mention({**CALL, "CallStatus": "in-progress", "SpeechResult": "My heating is cold", "Confidence": "0.9"})
+    assert (said.text, said.parent_id, said.conversation_id) == ("My heating is cold", "CA1", "CA1")
+    assert said.id != mention(CALL).id
+    assert mention({**CALL, "CallStatus": "in-progress", "SpeechResult": "Goodbye"}).id != said.id
+
+
 def test_a_leg_to_an_agent_stops_the_clock_only_when_it_is_taken() -> None:
     leg = {"CallSid": "CA2", "ParentCallSid": "CA1", "From": OURS, "To": "client:tom", "Direction": "outbound-dial"}
     for status in ("initiated", "ringing", "no-answer", "busy"):
@@ -178,7 +185,14 @@ def test_who_wrote_stop_is_not_answered() -> None:
     assert mention(TEXT).reply_capability == "allowed"
 
 
-@pytest.mark.parametrize("body", [b"", b"hello=1", b"[1]", b'"a"', b"{}", b"\xff=1"])
+def test_what_is_strange_in_a_batch_does_not_cost_the_others() -> None:
+    streamed = {"type": IN, "data": {"messageSid": "SM1", "from": INES, "to": OURS, "body": "It is cold"}}
+    asked = {"type": "com.twilio.voice.api-request.call.created", "data": {"request": {"parameters": {"To": INES}}}}
+    events = parsed(json.dumps([17, asked, streamed, {"messageSid": "", "from": 3}]).encode())
+    assert [event.type for event in events] == ["unsupported", "unsupported", "mention", "unsupported"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"hello=1", b"[1]", b'"a"', b"{}", b"\xff=1"])
 def test_what_twilio_does_not_document_is_a_sentence(body: bytes) -> None:
     with pytest.raises(PayloadError, match=r"Twilio documents|UTF-8"):
         parsed(body)
