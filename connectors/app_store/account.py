@@ -12,18 +12,16 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field, SecretStr
 
 from connectors import oauth
-from connectors.api import Api, MissingError, posted
+from connectors.api import Api, MissingError, Query, posted
 from connectors.app_store.connector import CONNECTOR, RESPONSE, REVIEW, AppStore, AppStoreSource
 from connectors.core import reading
-from connectors.core.errors import RejectedError, UnavailableError
-from connectors.core.feeds import walk
+from connectors.core.errors import UnavailableError
 from connectors.core.health import TokenHealth
-from connectors.core.models import AnyEvent, Deletion, Mention
-from connectors.core.ports import Page, Rechecked, Reference, Tier
+from connectors.core.models import AnyEvent, Mention
 from connectors.core.reading import dig
 from connectors.http import HttpClient
+from connectors.reviews import Reviews
 
-_AGAIN = 900.0
 _LIFE = 900
 """Seconds that a token is good for; Apple takes at most 1,200."""
 
@@ -37,20 +35,18 @@ class AppStoreCredentials(reading.Credentials):
     private_key: SecretStr = Field(min_length=1)
 
 
-class AppStoreAccount:
+class AppStoreAccount(Reviews):
     """Satisfies `SourcePoller`, `SourceReplier`, `Rechecker` and `Checker`."""
 
     settings_model: ClassVar[type[BaseModel]] = AppStoreSource
     credentials_model: ClassVar[type[BaseModel]] = AppStoreCredentials
     replier_credentials_model: ClassVar[type[BaseModel]] = AppStoreCredentials
-    tier: ClassVar[Tier] = Tier.NONE
-    findable: ClassVar[bool] = True
-    settle: ClassVar[float] = 60.0
-    recheck_within: ClassVar[int] = 86_400
-    recheck_batch: ClassVar[int] = 20
+    connector = CONNECTOR
+    longest = 5_970
 
     def __init__(self, settings: AppStoreSource, credentials: AppStoreCredentials, http: HttpClient) -> None:
         self._http, self._settings, self._credentials, self._reads = http, settings, credentials, AppStore()
+        self._path = f"v1/apps/{settings.app}/customerReviews"
 
     @property
     def _api(self) -> Api:
@@ -60,74 +56,39 @@ class AppStoreAccount:
         token = oauth.signed_claims(claims, own.private_key, "ES256", own.key_id)
         return Api(self._http, self._settings.api_url, {"Authorization": f"Bearer {token}"})
 
-    def poll(self, cursor: str | None) -> Page:
-        """The newest reviews, with the responses that they have."""
-        return walk(cursor, {"reviews": self._reviews}, int(time.time() * 1000), again=_AGAIN, at=_written)
-
-    def _reviews(self, after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
-        path = f"v1/apps/{self._settings.app}/customerReviews"
-        newest = {"sort": "-createdDate", "limit": "200", "include": "response"}
-        said = self._api.get(after or path, {} if after else newest)
+    def listed(self, after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
+        """See `Reviews`."""
+        newest: Query = {"sort": "-createdDate", "limit": 200, "include": "response"}
+        said = self._api.get(after or self._path, None if after else newest)
         if not isinstance(dig(said, "data"), list):
             raise UnavailableError("the App Store did not answer with a list; it is asked again")
         return self._reads.read(said), reading.web(dig(said, "links", "next"))
 
-    def reply(self, mention: Mention, text: str, key: str) -> Reference:
-        """Respond to a review. A second response would take the place of the first, whoever wrote it: so none is sent
-        where there is one."""
-        words = reading.clean(text)
-        if mention.reply_capability != "allowed":
-            raise RejectedError("this is not a review that takes a response")
-        if len(words) > 5_970:
-            raise RejectedError("the App Store takes at most 5,970 characters; shorten the answer")
-        if self.find_reply(mention, key) is not None:
-            raise RejectedError("the review has a response already; change that one in App Store Connect")
+    def seen(self, native_id: str) -> Sequence[Mention]:
+        """See `Reviews`. A response has an id of its own."""
+        try:
+            said = self._api.get(f"v1/{REVIEW}/{native_id}", {"include": "response"})
+        except MissingError:
+            said = self._api.get(f"v1/{RESPONSE}/{native_id}", {"include": "review"})
+        found = [one for one in self._reads.read(said) if isinstance(one, Mention)]
+        ours = reading.ident(dig(said, "data", "relationships", "response", "data", "id"))
+        if not {native_id, ours or native_id} <= {one.native_id for one in found}:
+            raise UnavailableError("the App Store did not show the review whole; it is asked again")
+        return found
+
+    def send(self, mention: Mention, text: str) -> str:
+        """See `Reviews`."""
         data = {
             "type": RESPONSE,
-            "attributes": {"responseBody": words},
+            "attributes": {"responseBody": text},
             "relationships": {"review": {"data": {"type": REVIEW, "id": mention.native_id}}},
         }
-        return self._reference(posted(self._api.post("v1/customerReviewResponses", {"data": data}), "data", "id"))
+        return posted(self._api.post(f"v1/{RESPONSE}", {"data": data}), "data", "id")
 
-    def find_reply(self, mention: Mention, key: str) -> Reference | None:  # noqa: ARG002
-        """The response that the review has."""
-        try:
-            said = self._api.get(f"v1/customerReviews/{mention.native_id}/response")
-        except MissingError:
-            return None
-        if not isinstance(said, dict) or "data" not in said:
-            raise UnavailableError("the App Store did not say whether there is a response; it is asked again")
-        found = reading.ident(dig(said, "data", "id"))
-        return self._reference(found) if found else None
-
-    def recheck(self, native_ids: Sequence[str]) -> Rechecked:
-        """Which reviews and responses are gone; the others come as they stand."""
-        gone, there, now = list[Deletion](), list[Mention](), int(time.time() * 1000)
-        for name in native_ids:
-            said = self._thing(REVIEW, name) or self._thing(RESPONSE, name)  # our responses are kept as well
-            if said is None:
-                gone.append(Deletion(connector=CONNECTOR, native_id=name, order=now))
-            else:
-                there += [one for one in self._reads.read(said) if isinstance(one, Mention)]
-        return Rechecked(gone, edited=there)
-
-    def _thing(self, kind: str, name: str) -> object | None:
-        try:
-            return dict(self._api.get(f"v1/{kind}/{name}"))
-        except MissingError:
-            return None
-        except (TypeError, ValueError):
-            raise UnavailableError("the App Store did not show what was asked for; it is asked again") from None
+    def address(self, mention: Mention) -> str:  # noqa: ARG002
+        """See `Reviews`."""
+        return f"https://appstoreconnect.apple.com/apps/{self._settings.app}/distribution/ratingsAndReviews"
 
     def check(self) -> TokenHealth:
         """Whether the key may read this app's reviews."""
-        return self._api.health(f"v1/apps/{self._settings.app}/customerReviews", {"limit": 1})
-
-    def _reference(self, native_id: str) -> Reference:
-        url = f"https://appstoreconnect.apple.com/apps/{self._settings.app}/distribution/ratingsAndReviews"
-        return Reference(native_id, url)
-
-
-def _written(event: AnyEvent) -> int:
-    """Reviews are listed by when they were written; a response comes with its review, and ends no walk."""
-    return 0 if isinstance(event, Mention) and event.own else reading.millis(getattr(event, "created_at", None))
+        return self._api.health(self._path, {"limit": 1})

@@ -40,37 +40,43 @@ class AppStore:
 
     def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
         """The reviews and responses in an answer, oldest first. Raises `PayloadError`."""
-        said = reading.body_of(delivery)
+        said = reading.json_of(delivery)
         found = self.read(said)
-        if found or isinstance(dig(said, "data"), list):
-            return found
-        raise PayloadError("the body is no answer of the App Store Connect API")
+        if not found and not (isinstance(said, dict) and said.keys() & {"data", "feed"}):
+            raise PayloadError("the body is no answer of the App Store Connect API")
+        return found
 
     def read(self, said: object) -> list[AnyEvent]:
         """The same for what is read already."""
         if isinstance(dig(said, "errors"), list):
             return [_unsupported("errors", "the API refused a question")]
-        events = [self._event(one) for one in _unpacked(said)]
+        things = list(_unpacked(said))
+        # Which review a response is for, is said by the one, by the other, or by both.
+        ours = [(reading.ident(dig(one, "relationships", "response", "data", "id")), dig(one, "id")) for one in things]
+        asked = {response: review for response, review in ours if response}
+        events = [self._event(one, asked) for one in things]
         return sorted(events, key=lambda event: reading.millis(getattr(event, "created_at", None)))
 
-    def _event(self, thing: Mapping[str, Any]) -> AnyEvent:
-        kind, native_id = reading.text(dig(thing, "type"), 60) or "", reading.ident(dig(thing, "id"))
+    def _event(self, thing: Mapping[str, Any], asked: Mapping[str, Any]) -> AnyEvent:
+        kind, native_id = reading.text(dig(thing, "type"), 60) or "unknown", reading.ident(dig(thing, "id"))
         said = dig(thing, "attributes")
         if kind not in {REVIEW, RESPONSE} or native_id is None or not isinstance(said, dict):
-            return _unsupported(kind or "unknown", "neither a review nor a response, or without its fields")
-        review = native_id if kind == REVIEW else reading.ident(dig(thing, "relationships", "review", "data", "id"))
-        own, made = kind == RESPONSE, reading.moment(dig(said, "lastModifiedDate") or dig(said, "createdDate"))
-        name = reading.text(dig(said, "reviewerNickname"))
+            return _unsupported(kind, "neither a review nor a response, or without its fields")
+        own = kind == RESPONSE
+        made = reading.moment(dig(said, "lastModifiedDate") or dig(said, "createdDate"))
+        review = dig(thing, "relationships", "review", "data", "id") or asked.get(native_id)
+        parent = reading.ident(review) if own else None
         # A nickname is nobody's for sure: each review has an author of its own.
-        author = None if own else Author(native_id=dig(thing, "author") or native_id, name=name)
+        name = reading.text(dig(said, "reviewerNickname"))
+        author = Author(native_id=reading.ident(dig(thing, "author")) or native_id, name=name)
         return Mention(
             connector=CONNECTOR,
             native_id=native_id,
-            conversation_id=review or native_id,
-            parent_id=review if own else None,
+            conversation_id=parent or native_id,
+            parent_id=parent,
             kind="reply" if own else "post",
             version=reading.millis(made) if own else 0,
-            author=author,
+            author=None if own else author,
             title=reading.text(dig(said, "title")),
             text=reading.text(dig(said, "responseBody" if own else "body")) or "",
             created_at=made,
@@ -82,14 +88,14 @@ class AppStore:
 
 
 def _unpacked(said: object) -> Iterator[Mapping[str, Any]]:
-    """The things in an answer, with those that it includes; in the feed, each entry as such a thing."""
+    """The things in an answer, with those that it includes, or by themselves; each entry of the feed as one of them."""
     if (feed := dig(said, "feed")) is not None:
         entry = dig(feed, "entry")
         for one in entry if isinstance(entry, list) else [entry]:
             if dig(one, "im:rating") is not None:  # the first entry of old feeds is the app itself
                 yield _from_feed(one)
         return
-    data = dig(said, "data")
+    data = said if isinstance(said, list) or isinstance(dig(said, "type"), str) else dig(said, "data")
     for one in [*(data if isinstance(data, list) else [data]), *reading.listed(dig(said, "included"))]:
         if isinstance(one, dict):
             yield one

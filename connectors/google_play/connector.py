@@ -6,7 +6,7 @@ https://developers.google.com/android-publisher/api-ref/rest/v3/reviews
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, Field
 
@@ -16,7 +16,7 @@ from connectors.core.errors import PayloadError
 from connectors.core.models import AnyEvent, Author, Mention, Unsupported
 from connectors.core.reading import dig
 
-CONNECTOR = "google_play"
+CONNECTOR, REPLY = "google_play", ":reply"
 
 
 class GooglePlaySource(reading.Settings):
@@ -62,53 +62,51 @@ def _events(review: object) -> Iterator[AnyEvent]:
     native_id = reading.ident(dig(review, "reviewId"))
     comments = reading.listed(dig(review, "comments"))
     told = [one for one in comments if isinstance(dig(one, "userComment"), dict)]
-    if native_id is None or not told:
+    if native_id is None or len(native_id) > reading.LONGEST_ID - len(REPLY) or not told:
         yield _unsupported("review", "a review without an id, or without what its user said")
         return
-    said = dig(told[-1], "userComment")
-    title, tab, body = (reading.text(dig(said, "text")) or "").partition("\t")
-    at = _moment(dig(said, "lastModified"))
+    said = max((dig(one, "userComment") for one in told), key=_at)
+    # Words that were translated for whoever asked stand beside what the user wrote.
+    words = reading.text(dig(said, "originalText")) or reading.text(dig(said, "text")) or ""
+    *title, body = words.split("\t", 1)  # a title, from the days when a review had one
     yield Mention(
         connector=CONNECTOR,
         native_id=native_id,
         conversation_id=native_id,
         kind="post",
-        version=reading.millis(at),
+        version=_at(said),
         # Names are nobody's for sure: each review has an author of its own.
         author=Author(native_id=native_id, name=reading.text(dig(review, "authorName"))),
-        title=(title.strip() or None) if tab else None,
-        text=body.strip() if tab else title.strip(),
+        title="".join(title).strip() or None,
+        text=body.strip(),
         language=reading.text(dig(said, "reviewerLanguage"), 20),
-        created_at=at,
+        created_at=reading.moment(_at(said), "ms"),
         metrics=reading.numbers(said, "starRating", "thumbsUpCount", "thumbsDownCount"),
         reply_capability="allowed",
-        order=reading.millis(at),
+        order=_at(said),
     )
-    for one in comments:
-        if isinstance(ours := dig(one, "developerComment"), dict):
-            yield _reply(native_id, ours)
+    if ours := [dig(one, "developerComment") for one in comments if isinstance(dig(one, "developerComment"), dict)]:
+        reply = max(ours, key=_at)
+        yield Mention(
+            connector=CONNECTOR,
+            native_id=f"{native_id}{REPLY}",
+            conversation_id=native_id,
+            parent_id=native_id,
+            kind="reply",
+            version=_at(reply),
+            text=(reading.text(dig(reply, "text")) or "").strip(),
+            created_at=reading.moment(_at(reply), "ms"),
+            own=True,
+            order=_at(reply),
+        )
 
 
-def _reply(review: str, said: Any) -> Mention:
-    at = _moment(dig(said, "lastModified"))
-    return Mention(
-        connector=CONNECTOR,
-        native_id=f"{review}:reply"[: reading.LONGEST_ID],
-        conversation_id=review,
-        parent_id=review,
-        kind="reply",
-        version=reading.millis(at),
-        text=(reading.text(dig(said, "text")) or "").strip(),
-        created_at=at,
-        own=True,
-        order=reading.millis(at),
-    )
-
-
-def _moment(told: object) -> Any:
-    """`{"seconds": "1700000000", "nanos": 417000000}`"""
-    seconds, nanos = reading.whole(dig(told, "seconds")), reading.whole(dig(told, "nanos")) or 0
-    return None if seconds is None else reading.moment(seconds * 1000 + nanos // 1_000_000, "ms")
+def _at(said: object) -> int:
+    """When it was last changed, in milliseconds: `{"seconds": "1700000000", "nanos": 417000000}`; 0 where it does not
+    say."""
+    at = dig(said, "lastModified")
+    seconds, nanos = reading.whole(dig(at, "seconds")) or 0, reading.whole(dig(at, "nanos")) or 0
+    return reading.millis(reading.moment(seconds * 1000 + nanos // 1_000_000, "ms"))
 
 
 def _unsupported(event: str, reason: str) -> Unsupported:

@@ -84,7 +84,7 @@ class RedditAccount:
 
     def _list(self, path: str, **query: str) -> Listing:
         def listing(after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
-            said = self._api.get(path, {"limit": 100, "after": after, **query})
+            said = self._api.get(path, {"limit": 100, "after": after, "raw_json": 1, **query})
             if not isinstance(dig(said, "data", "children"), list):
                 raise UnavailableError("Reddit did not answer with a list; it is asked again")
             return self._reads.read(said, int(time.time() * 1000)), reading.text(dig(said, "data", "after"))
@@ -99,7 +99,7 @@ class RedditAccount:
         if len(words) > 10_000:
             raise RejectedError("Reddit takes at most 10,000 characters; shorten the answer")
         form = {"api_type": "json", "thing_id": mention.native_id, "text": words}
-        made = dig(self._api.post("api/comment", form=form), "json", "data", "things", 0, "data")
+        made = dig(self._api.post("api/comment", form=form, query={"raw_json": 1}), "json", "data", "things", 0, "data")
         url = reading.text(dig(made, "permalink")) or ""
         native = posted(made, "name")
         return Reference(

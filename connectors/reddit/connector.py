@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from html import unescape
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, Field
@@ -21,6 +20,16 @@ from connectors.core.reading import dig
 CONNECTOR = "reddit"
 _GONE = {"[deleted]", "[removed]", "[ Removed by Reddit ]", "[removed by reddit]"}
 """What stands in the place of words that their author, or a moderator, took away."""
+_REMOVED = {
+    "deleted",
+    "moderator",
+    "author",
+    "content_takedown",
+    "copyright_takedown",
+    "community_ops",
+    "anti_evil_ops",
+}
+"""Who took a post away that is a link and has no words. What a filter holds back may still come out."""
 _THREAD = re.compile(r"/comments/([a-z0-9]{1,13})(?:/|$)", re.ASCII)
 _DEEPEST = 60
 
@@ -56,11 +65,14 @@ class Reddit:
             return found
         if dig(said, "kind") == "Listing" or dig(said, 0, "kind") == "Listing":
             return []  # a page with nothing on it
+        if isinstance(dig(said, "json"), dict):
+            return [_unsupported("answer", "says nothing of a post or a comment")]
         raise PayloadError("the body is no answer of Reddit's API")
 
     def read(self, said: object, now: int = 0) -> list[AnyEvent]:
         """The same for what is read already; `now` in milliseconds, for removals, which have no time."""
-        if dig(said, "json", "errors") or dig(said, "error") is not None or dig(said, "jquery") is not None:
+        refused = any(dig(said, name) is not None for name in ("error", "explanation", "jquery"))
+        if refused or dig(said, "json", "errors"):
             return [_unsupported("error", "the API refused something")]
         events = [self._event(kind, data, now) for kind, data in _things(said)]
         return sorted(events, key=lambda event: reading.millis(getattr(event, "created_at", None)))
@@ -73,12 +85,13 @@ class Reddit:
             return _unsupported(kind, "neither a post nor a comment, or without an id")
         words = reading.text(dig(data, "body" if kind == "t1" else "selftext")) or ""
         author, thread = _author(data), native_id if kind == "t3" else _thread(data)
-        if words.strip() in _GONE:
+        if words.strip() in _GONE or dig(data, "removed") is True or f"{dig(data, 'removed_by_category')}" in _REMOVED:
             return Deletion(connector=CONNECTOR, native_id=native_id, conversation_id=thread, order=now)
         made = reading.moment(dig(data, "created_utc"))
-        edited = reading.moment(dig(data, "edited")) if dig(data, "edited") is not True else None
+        edited = reading.moment(dig(data, "edited"))  # false, a time, or true where it was long ago
         closed = dig(data, "archived") is True or dig(data, "locked") is True
-        title = reading.text(dig(data, "title" if kind == "t3" else "link_title"))
+        html = dig(data, "body_html" if kind == "t1" else "selftext_html")
+        title = reading.text(dig(data, "title")) if kind == "t3" else None
         return Mention(
             connector=CONNECTOR,
             native_id=native_id,
@@ -87,9 +100,9 @@ class Reddit:
             kind="post" if kind == "t3" else "reply",
             version=reading.millis(edited),
             author=author,
-            title=unescape(title) if title and kind == "t3" else None,
-            text=unescape(words),
-            url=_address(data),
+            title=_plain(title, html) if title else None,
+            text=_plain(words, html),
+            url=_address(data, native_id, thread),
             created_at=made,
             metrics=reading.numbers(data, "score", "num_comments"),
             reply_capability="none" if closed else "allowed",
@@ -142,15 +155,24 @@ def _author(data: Mapping[str, Any]) -> Author | None:
     name = reading.text(dig(data, "author"), 60)
     if name is None or name == "[deleted]":
         return None
-    native_id = reading.ident(dig(data, "author_fullname")) or reading.ident(name) or reading.ident(f"u{name}")
+    bare = re.sub(r"[^A-Za-z0-9_-]", "_", name)  # a name may begin with `_` or `-`, which an id may not
+    native_id = reading.ident(dig(data, "author_fullname")) or reading.ident(name) or reading.ident(f"u{bare}")
     return Author(native_id=native_id, handle=name) if native_id else None
 
 
-def _address(data: Mapping[str, Any]) -> str | None:
-    path = reading.text(dig(data, "permalink")) or reading.text(dig(data, "context")) or ""
-    if path.startswith("/") and not path.startswith("//"):
-        return reading.web(f"https://www.reddit.com{path}")
-    return reading.web(path)
+def _plain(words: str, html: object) -> str:
+    """Unless it is asked for `raw_json`, Reddit writes `<`, `>` and `&` as entities everywhere, in the HTML beside as
+    well. https://www.reddit.com/dev/api/#response_body_encoding"""
+    if isinstance(html, str) and html.startswith("<"):
+        return words
+    return words.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _address(data: Mapping[str, Any], native_id: str, thread: str | None) -> str | None:
+    path = reading.text(dig(data, "permalink")) or reading.text(dig(data, "context"))
+    if path is None and thread and thread != native_id:  # older answers say it of posts only
+        path = f"/comments/{thread.removeprefix('t3_')}/_/{native_id.removeprefix('t1_')}/"
+    return reading.web(f"https://www.reddit.com{path}" if path and re.match(r"/(?!/)", path) else path)
 
 
 def _unsupported(event: str, reason: str, *, keep_raw: bool = True) -> Unsupported:

@@ -15,12 +15,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, SecretStr
 
-from connectors import oauth
+from connectors import google, oauth
 from connectors.api import Api, LimitedError, posted
 from connectors.core import reading
-from connectors.core.door import read_json
 from connectors.core.errors import RejectedError, RemoteError, UnavailableError, UndecidableError
-from connectors.core.feeds import walk
+from connectors.core.feeds import by_order, walk
 from connectors.core.health import TokenHealth
 from connectors.core.models import AnyEvent, Deletion, Mention
 from connectors.core.ports import Page, Rechecked, Reference, Tier
@@ -32,9 +31,7 @@ _AGAIN = 300.0
 _SHOWN = 5
 """Replies that a thread is shown with."""
 _PAGES = 10
-_QUOTA = {"quotaExceeded", "dailyLimitExceeded"}
-_SLOW = {"rateLimitExceeded", "userRateLimitExceeded", "processingFailure"}
-_CONTENT = {"commentsDisabled", "ineligibleAccount", "videoNotFound", "channelNotFound", "parentCommentIsPrivate"}
+_CONTENT = {"commentsDisabled", "videoNotFound", "parentCommentNotFound", "parentCommentIsPrivate"}
 
 
 class YouTubeCredentials(oauth.Renewable):
@@ -69,7 +66,7 @@ class YouTubeAccount:
     def poll(self, cursor: str | None) -> Page:
         """The newest threads on all videos of our channel. A thread is listed by when it began: what is said in an
         older one is seen while that is among the latest hundred."""
-        return walk(cursor, {"comments": self._threads}, int(time.time() * 1000), again=_AGAIN, at=_newest)
+        return walk(cursor, {"comments": self._threads}, int(time.time() * 1000), again=_AGAIN, at=by_order)
 
     def _threads(self, after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
         asked = {"allThreadsRelatedToChannelId": self._settings.account[0], "order": "time", "pageToken": after}
@@ -155,34 +152,20 @@ class YouTubeAccount:
 
 def _meant(answer: Response) -> RemoteError | None:
     """https://developers.google.com/youtube/v3/docs/errors: a 403 may be the quota, and a 400 or 403 this comment."""
-    if answer.status < 400:
-        return None
-    reason = reading.text(dig(_body(answer), "error", "errors", 0, "reason")) or ""
-    if reason in _QUOTA:
+    reason = google.reason(answer)
+    if reason in google.DAILY:
         return LimitedError("YouTube's quota for today is used up", _until_midnight())
-    if reason in _SLOW:
+    if reason in google.SLOWER or reason == "processingFailure":
         return LimitedError("YouTube asks to come back later", 60.0)
     if reason in _CONTENT:
         return RejectedError("the comment cannot be answered: comments there are off, or it is not there any more")
     return None
 
 
-def _body(answer: Response) -> Any:
-    try:
-        return read_json(answer.body)
-    except ValueError:
-        return None
-
-
 def _until_midnight() -> float:
     """The quota begins anew at midnight, Pacific Time."""
     now = datetime.now(ZoneInfo("America/Los_Angeles"))
     return ((now + timedelta(days=1)).replace(hour=0, minute=1, second=0) - now).total_seconds()
-
-
-def _newest(event: AnyEvent) -> int:
-    """Threads are listed by when they began; a reply may be much younger than its thread, and ends no walk."""
-    return 0 if isinstance(event, Mention) and event.parent_id else reading.millis(getattr(event, "created_at", None))
 
 
 def _address(mention: Mention, native_id: str) -> str:
