@@ -32,9 +32,15 @@ _BACK = 2 * 86_400.0
 _LONGEST = 40_000
 """Characters of a message; Slack cuts off what is more. https://docs.slack.dev/changelog/2018-truncating-really-long-messages/"""
 _LIMITED = {"ratelimited", "rate_limited", "message_limit_exceeded"}
-_ENTRY = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "org_login_required"}
-_RIGHTS = {"missing_scope", "no_permission", "not_allowed_token_type", "access_denied", "team_access_not_granted"}
+_STATES = dict.fromkeys(
+    ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "org_login_required"),
+    TokenState.REVOKED,
+) | dict.fromkeys(
+    ("missing_scope", "no_permission", "not_allowed_token_type", "access_denied", "team_access_not_granted"),
+    TokenState.SCOPE_MISSING,
+)
 _BROKEN = {"internal_error", "fatal_error", "service_unavailable", ""}
+"""After these a message may have been posted all the same."""
 _LATER = {"request_timeout", "team_added_to_org"}
 _GONE = {"thread_not_found", "message_not_found"}
 
@@ -147,10 +153,8 @@ def _meant(answer: Response) -> RemoteError | None:
     code = re.sub("[^a-z_]", "", reading.text(dig(said, "error"), 60) or "")
     if code in _LIMITED:
         return LimitedError("Slack's limit is reached", 60.0)
-    if code in _ENTRY:
-        return MisconfiguredError(f"Slack does not take the token ({code}); install the app again", TokenState.REVOKED)
-    if code in _RIGHTS:
-        return MisconfiguredError(f"the app may not do this ({code}); add the scope", TokenState.SCOPE_MISSING)
+    if code in _STATES:
+        return MisconfiguredError(f"Slack says {code}; add the scope, or install the app again", _STATES[code])
     if code == "not_in_channel":
         return MisconfiguredError("the app is not in the channel; invite it there")
     if code in _GONE:

@@ -31,7 +31,7 @@ _FORMS = {
 }
 """What comes as a form, by a field that it has."""
 _TS = re.compile(r"[0-9]{1,11}\.[0-9]{1,9}", re.ASCII)
-_DETAILS = ("message", "previous_message")
+_NAMES = (("user_profile", "display_name"), ("user_profile", "real_name"), ("username",), ("bot_profile", "name"))
 
 
 class AnyWorkspace(reading.Settings):
@@ -138,8 +138,8 @@ class Slack:
         ts, root = _ts(dig(said, "ts")), _ts(dig(said, "thread_ts"))
         parent = root if root != ts else None
         author, made, edited = _author(said), time_in(said, "ts"), time_in(dig(said, "edited"), "ts")
-        bot = (dig(said, "app_id"), dig(said, "bot_id"), dig(said, "bot_profile", "app_id"))
-        own = reading.is_own(self._settings.account, author) or any(one in self._settings.account for one in bot)
+        ids = [dig(said, one) for one in ("user", "bot_id", "app_id")]  # others may bear the same names
+        own = any(one in self._settings.account for one in (*ids, dig(said, "bot_profile", "app_id")))
         shared = next((one for one in listed(said, "attachments") if dig(one, "channel_id") and dig(one, "ts")), None)
         quoted = reading.ident(f"{dig(shared, 'channel_id')}:{dig(shared, 'ts')}") if shared else None
         if edited is None and said is not told.event and _rewritten(told.event):
@@ -176,7 +176,8 @@ class Slack:
         if self._settings.team is not None:
             return self._settings.team
         event, around = told
-        where = [around, dig(around, "authorizations", 0), event, *(dig(event, one) for one in _DETAILS)]
+        inside = (dig(event, "message"), dig(event, "previous_message"))
+        where = (around, dig(around, "authorizations", 0), event, *inside)
         found = (dig(one, name) for one in where for name in ("team_id", "context_team_id", "team"))
         return next((team for one in found if (team := reading.ident(one))), None)
 
@@ -213,20 +214,15 @@ def _rewritten(change: Mapping[str, Any]) -> bool:
 
 def _author(said: object) -> Author | None:
     """A user, or a bot that is none."""
-    profile = dig(said, "user_profile") or dig(said, "bot_profile")
     native_id = reading.ident(dig(said, "user")) or reading.ident(dig(said, "bot_id"))
-    names = (dig(said, "username"), *(dig(profile, one) for one in ("display_name", "real_name")))
-    name = next((one for one in map(reading.text, names) if one), None)
+    name = next((found for way in _NAMES if (found := reading.text(dig(said, *way)))), None)
     handle = reading.text(dig(said, "user_profile", "name"))
-    name = name or reading.text(dig(said, "bot_profile", "name")) or handle
-    return Author(native_id=native_id, handle=handle, name=name) if native_id else None
+    return Author(native_id=native_id, handle=handle, name=name or handle) if native_id else None
 
 
 def _channel(holder: object) -> str | None:
-    found = dig(holder, "channel")
-    return reading.ident(dig(found, "id") if isinstance(found, dict) else found) or reading.ident(
-        dig(holder, "item", "channel")
-    )
+    found = dig(holder, "channel") or dig(holder, "item", "channel")
+    return reading.ident(dig(found, "id") or found)
 
 
 def _ts(value: object) -> str | None:

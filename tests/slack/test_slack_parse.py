@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from connectors.core.delivery import Delivery
+from connectors.core.delivery import Delivery, Request
+from connectors.core.door import load, verify
 from connectors.core.errors import PayloadError
 from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
 from connectors.slack.connector import Slack, SlackSource
@@ -154,6 +155,7 @@ def test_what_was_deleted_is_named_by_its_own_time() -> None:
         ({"user": "U7", "bot_profile": {"app_id": "A0HAILBCK", "name": "x"}}, True),
         ({"user": "U7", "username": "U0HAILBCK", "text": "<@U0HAILBCK>"}, False),
         ({"user": None, "bot_id": "B2", "username": "Hailback"}, False),
+        ({"user": "U8", "user_profile": {"name": "U0HAILBCK", "display_name": "A0HAILBCK"}}, False),
     ],
 )
 def test_our_own_is_known_by_ids_alone(more: dict[str, Any], own: bool) -> None:
@@ -240,3 +242,22 @@ def test_recorded_events_of_slacks_own_library(name: str, native_id: str, thread
     (found,) = Slack.for_parse().parse(Delivery({}, path.read_bytes()))
     assert isinstance(found, Mention)
     assert (found.native_id, found.conversation_id, found.version) == (native_id, thread, version)
+
+
+def test_the_request_that_slack_signs_in_its_documentation_comes_in() -> None:
+    """https://docs.slack.dev/authentication/verifying-requests-from-slack/"""
+    body = (
+        b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&"
+        b"channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&"
+        b"response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&"
+        b"trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
+    )
+    signature = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"
+    headers = {"x-slack-request-timestamp": "1531420618", "x-slack-signature": signature}
+    door, secrets = load("slack"), ["8f742231b10e8888abcd99yyyzzz85a5"]
+    assert door is not None
+    assert verify(door, Request("POST", headers, body), secrets, 1_531_420_618 + 300)
+    assert not verify(door, Request("POST", headers, body), secrets, 1_531_420_618 + 301)
+    assert not verify(door, Request("POST", headers, body + b"&"), secrets, 1_531_420_618)
+    (told,) = SOURCE.parse(Delivery({}, body))
+    assert told.type == "unsupported"
