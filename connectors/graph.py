@@ -18,16 +18,18 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pydantic import Field, SecretStr
 
 from connectors.api import Api, LimitedError, MissingError, Query
+from connectors.core.delivery import Delivery
 from connectors.core.door import read_json
 from connectors.core.errors import (
     MisconfiguredError,
+    PayloadError,
     RejectedError,
     RemoteError,
     UnavailableError,
@@ -35,9 +37,9 @@ from connectors.core.errors import (
 )
 from connectors.core.feeds import Listing
 from connectors.core.health import TokenState
-from connectors.core.models import AnyEvent, Author, Deletion, Mention
+from connectors.core.models import AnyEvent, Author, Deletion, Mention, Unsupported
 from connectors.core.ports import Rechecked
-from connectors.core.reading import dig, ident, is_own, listed, numbers, text, whole
+from connectors.core.reading import dig, ident, is_own, json_of, listed, numbers, text, whole
 from connectors.http import HttpClient, Response, retry_after
 from connectors.oauth import Renewable
 
@@ -241,6 +243,41 @@ class Told(NamedTuple):
         return self.field.startswith(_PRIVATE)
 
 
+def parsed(
+    connector: str,
+    delivery: Delivery,
+    change: Callable[[Told, int], AnyEvent],
+    read: Callable[[Any], Sequence[AnyEvent]],
+) -> Sequence[AnyEvent]:
+    """The events in a delivery, each by `change`, which also gets the time of receipt in milliseconds, or in an answer
+    of the API, by `read`. Raises PayloadError."""
+    said = json_of(delivery)
+    if changes := list(told(said)):
+        return [_set_aside(connector, one) or change(one, delivery.received_at) for one in changes]
+    if isinstance(dig(said, "error"), dict):
+        return [skipped(connector, "error", "the API refused a question")]
+    found = read(said)
+    if not found and not isinstance(dig(said, "data"), list):  # which may be a page with nothing on it
+        raise PayloadError("the body is no delivery and no answer of this API")
+    return found
+
+
+def _set_aside(connector: str, told: Told) -> Unsupported | None:
+    if told.product not in {None, connector}:
+        return skipped(connector, told.field, "an event of another product: give it an address of its own")
+    return skipped(connector, told.field, "a private message is not ours to read") if told.private else None
+
+
+def skipped(connector: str, event: str, reason: str, *, keep_raw: bool = False) -> Unsupported:
+    """What is counted and not acted on."""
+    return Unsupported(connector=connector, event=event, reason=reason, keep_raw=keep_raw)
+
+
+def oldest_first(events: Iterable[AnyEvent]) -> list[AnyEvent]:
+    """As they were said, as far as that is told."""
+    return sorted(events, key=lambda event: getattr(event, "order", 0))
+
+
 def nodes(said: Any, *edges: str) -> Iterator[Mapping[str, Any]]:
     """The objects in an answer: one by itself, a list, some by their ids, or lists that it has as `edges`."""
     if isinstance(said, list):
@@ -259,7 +296,7 @@ def told(said: Any) -> Iterator[Told]:
 
     `{"object", "entry": [{"id", "time", "changes": [{"field", "value"}]}]}`, an entry that is itself such a change or
     has `messaging`, Threads' flat `{"topic", "time", "values": {"field", "value"}}` with one or a list, a change by
-    itself, and a list of any. https://developers.facebook.com/docs/instagram-platform/webhooks/examples
+    itself, also as the dashboard's `sample`, and a list of any. https://developers.facebook.com/docs/instagram-platform/webhooks/examples
     https://developers.facebook.com/docs/threads/webhooks"""
     if isinstance(said, list):
         for one in said:
@@ -271,16 +308,18 @@ def told(said: Any) -> Iterator[Told]:
     elif isinstance(values := dig(said, "values"), dict | list):
         for one in values if isinstance(values, list) else [values]:
             yield from _change("threads", one, None, millis_of(dig(said, "time")))
+    elif isinstance(dig(said, "sample"), dict):
+        yield from told(said["sample"])
     elif isinstance(dig(said, "field"), str):
         yield from _change(None, said, None, 0)
 
 
 def _entry(product: str | None, entry: Any) -> Iterator[Told]:
     account, at = ident(dig(entry, "id")), millis_of(dig(entry, "time"))
-    for name in ("messaging", "standby"):
-        for _ in listed(entry, name):
-            yield Told(product, name, None, account, at)
-    for change in [*listed(entry, "changes"), *([entry] if isinstance(dig(entry, "field"), str) else [])]:
+    private = [Told(product, name, None, account, at) for name in ("messaging", "standby") for _ in listed(entry, name)]
+    changes = [*listed(entry, "changes"), *([entry] if isinstance(dig(entry, "field"), str) else [])]
+    yield from private or ([] if changes else [Told(product, "entry", None, account, at)])
+    for change in changes:
         yield from _change(product, change, account, at)
 
 
@@ -314,6 +353,16 @@ def is_ours(accounts: Collection[str], author: Author | None) -> bool:
     if author is not None and author.native_id == author.handle:
         author = Author(native_id=f"@{author.handle}", handle=author.handle)
     return is_own(accounts, author)
+
+
+def judge(accounts: Collection[str]) -> Callable[[object], str | None]:
+    """For `Api.health`: what is wrong with a token whose account none of ours is."""
+
+    def judged(said: object) -> str | None:
+        given = Author(native_id=f"{dig(said, 'id')}", handle=f"{dig(said, 'username')}")
+        return None if is_ours(accounts, given) else "the token is not for the account that Account names"
+
+    return judged
 
 
 def _json(body: str | bytes | None) -> Any:

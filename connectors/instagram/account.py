@@ -26,8 +26,7 @@ from connectors.instagram.connector import CONNECTOR, Instagram, InstagramSource
 
 _AGAIN, _LONGEST = 300.0, 2200
 _OURS = "id,text,timestamp,username,from,like_count,parent_id,media{id,permalink}"
-_THEIRS = "id,text,timestamp,username,like_count,media{id,permalink}"
-"""Of a comment elsewhere that mentions us, `from` is not shown."""
+_THEIRS = "id,text,timestamp,username,like_count,media{id,permalink}"  # of a comment elsewhere that mentions us
 _POST = "id,caption,timestamp,username,permalink,media_type,like_count,comments_count"
 _BELOW = f"comments.limit(50){{{_OURS},hidden,replies.limit(20){{{_OURS},hidden}}}}"
 
@@ -46,12 +45,15 @@ class InstagramAccount:
 
     def __init__(self, settings: InstagramSource, credentials: graph.Token, http: HttpClient) -> None:
         self._http, self._settings, self._token = http, settings, credentials
-        self._accounts, self._me = settings.account, settings.account[0]
-        self._api, self._reads = graph.Graph(http, settings.base, credentials), Instagram(settings.account)
+        self._api, self._me = graph.Graph(http, settings.base, credentials), settings.account[0]
+
+    def _reads(self) -> Instagram:
+        """Which knows us by our name too, whatever the settings say."""
+        return Instagram.for_parse((*self._settings.account, *self._api.ourselves(self._me)))
 
     def poll(self, cursor: str | None) -> Page:
         """Our latest posts with their newest comments, and the posts that we were tagged in."""
-        read = Instagram((*self._accounts, *self._api.ourselves(self._me))).read if cursor else self._reads.read
+        read = (self._reads() if cursor else Instagram(self._settings)).read
         lists = {
             "media": self._api.listing(f"{self._me}/media", {"fields": f"{_POST},{_BELOW}", "limit": 25}, read),
             "tags": self._api.listing(f"{self._me}/tags", {"fields": _POST, "limit": 25}, read),
@@ -61,12 +63,7 @@ class InstagramAccount:
     def resolve(self, hint: Hint) -> Sequence[AnyEvent]:
         """The comment or the post that mentions us, if it is still for us to see."""
         comment = hint.event == "mentions.comment"
-        try:
-            said = self._mentioned(comment, hint.native_id, _THEIRS if comment else _POST)
-        except MissingError:
-            self._api.ourselves(self._me)
-            raise
-        return self._reads.read(said, hint.about)
+        return self._reads().read(self._mentioned(comment, hint.native_id, _THEIRS if comment else _POST), hint.about)
 
     def _mentioned(self, comment: bool, native_id: str, fields: str) -> Any:
         name = "comment" if comment else "media"
@@ -97,19 +94,18 @@ class InstagramAccount:
         with suppress(RejectedError):
             top = dig(self._api.get(mention.native_id, {"fields": "id,parent_id"}), "parent_id") or mention.native_id
             below = self._api.whole(f"{top}/replies", {"fields": _OURS})
-            found = Instagram((*self._accounts, *self._api.ourselves(self._me))).read(below or [])
+            found = self._reads().read(below or [])
             if below is not None and not graph.ours_since(found, reading.millis(mention.created_at)):
                 return None
         raise UnknownOutcomeError("we may have answered there; look whether with this answer")
 
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:
         """Which are gone: not to be seen by any way that we have."""
-        found = self._api.several(native_ids, _OURS, at_once=True)
+        reads, found = self._reads(), self._api.several(native_ids, _OURS, at_once=True)
         if missing := [name for name, one in found.items() if one is None]:
-            self._api.ourselves(self._me)
             tagged = self._tagged()
             found |= {one: {} if tagged is None or one in tagged else self._elsewhere(one) for one in missing}
-        return graph.rechecked(CONNECTOR, found, self._reads.read)
+        return graph.rechecked(CONNECTOR, found, reads.read)
 
     def _elsewhere(self, name: str) -> Any | None:
         for comment, fields in ((True, "id,text,timestamp"), (False, "id,caption,timestamp")):
@@ -119,11 +115,10 @@ class InstagramAccount:
 
     def _tagged(self) -> list[str] | None:
         """The posts that we are tagged in, which cannot be looked at one by one; None where they are too many."""
-        try:
+        with suppress(RejectedError, graph.ParameterError):
             found = self._api.whole(f"{self._me}/tags", {"fields": "id"})
-        except (RejectedError, graph.ParameterError):
-            return []  # not for us to list, so that none came from there
-        return None if found is None else [f"{dig(one, 'id')}" for one in found]
+            return None if found is None else [f"{dig(one, 'id')}" for one in found]
+        return []  # not for us to list, so that none came from there
 
     def check(self) -> TokenHealth:
         """See `Checker`."""

@@ -14,16 +14,13 @@ from pydantic import BaseModel, Field
 from connectors import graph
 from connectors.core import reading
 from connectors.core.delivery import Delivery
-from connectors.core.errors import PayloadError
-from connectors.core.models import AnyEvent, Hint, Mention, Unsupported
+from connectors.core.models import AnyEvent, Hint, Mention
 from connectors.core.reading import dig
 
 CONNECTOR = "instagram"
-_COMMENTS = {"comments", "live_comments"}
 _OF_A_COMMENT = ("text", "parent_id", "hidden", "from")
 _OF_A_POST = ("caption", "media_type", "media_url", "permalink", "media_product_type", "shortcode")
-_EDGES = ("data", "media", "tags", "stories", "live_media")
-"""Where answers have lists."""
+_EDGES = ("data", "media", "tags", "stories", "live_media")  # where answers have lists
 _ASKED = graph.Told(CONNECTOR, "answer", None)
 
 
@@ -54,54 +51,40 @@ class Instagram:
 
     settings_model: ClassVar[type[BaseModel]] = InstagramSource
 
-    def __init__(self, accounts: Sequence[str]) -> None:
-        self._accounts = accounts
+    def __init__(self, settings: InstagramSource) -> None:
+        self._accounts = settings.account
 
     @classmethod
     def for_parse(cls, accounts: Sequence[str] = (), authority: str | None = None) -> Self:  # noqa: ARG003
         """Any account: ids are Instagram's own."""
-        return cls(accounts)
+        return cls(InstagramSource.model_construct(account=tuple(accounts)))
 
     def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
         """The events in a delivery, or in an answer of the API. Raises `PayloadError`."""
-        said = reading.json_of(delivery)
-        if changes := list(graph.told(said)):
-            return [self._change(one) for one in changes]
-        if found := self.read(said):
-            return found
-        if isinstance(dig(said, "data"), list):
-            return []  # a page with nothing on it
-        raise PayloadError("the body is no delivery or answer of Instagram's")
+        return graph.parsed(CONNECTOR, delivery, self._change, self.read)
 
     def read(self, said: Any, post: str | None = None) -> list[AnyEvent]:
         """What an answer tells, oldest first; `post`: what its comments stand under, where it does not say."""
-        if isinstance(dig(said, "error"), dict):
-            return [_unsupported("error", "the API refused a question")]
         named = dig(said, "mentioned_media")  # one that names us may be answered, one that we are tagged in may not
         shown = _unpacked(dig(said, "mentioned_comment") or named or said, post)
-        events = [self._event(one, named=one.what is named) for one in shown]
-        return sorted(events, key=lambda event: getattr(event, "order", 0))
+        return graph.oldest_first(self._event(one, named=one.what is named) for one in shown)
 
-    def _change(self, told: graph.Told) -> AnyEvent:
-        if told.product not in {None, CONNECTOR}:
-            return _unsupported(told.field, "an event of another product: give it an address of its own")
-        if told.private:
-            return _unsupported(told.field, "a private message is not ours to read")
-        if told.field in _COMMENTS:
+    def _change(self, told: graph.Told, _: int) -> AnyEvent:
+        if told.field in {"comments", "live_comments"}:
             return self._event(_Shown(told.value), told)
         comment, post = reading.ident(dig(told.value, "comment_id")), graph.refers(told.value, "media_id")
         if told.field == "mentions" and (native_id := comment or post):
             name = "mentions.comment" if comment else "mentions.media"
             return Hint(connector=CONNECTOR, event=name, native_id=native_id, about=post)
-        return _unsupported(told.field, "not acted on", keep_raw=True)
+        return graph.skipped(CONNECTOR, told.field, "not acted on", keep_raw=True)
 
     def _event(self, shown: _Shown, told: graph.Told = _ASKED, *, named: bool = False) -> AnyEvent:
         what, comment = shown.what, told is not _ASKED or any(name in shown.what for name in _OF_A_COMMENT)
         native_id = reading.ident(dig(what, "id")) or reading.ident(dig(what, "comment_id"))
         if native_id is None or not (comment or any(name in what for name in _OF_A_POST)):
-            return _unsupported(told.field, "neither a comment nor a post that has an id")
+            return graph.skipped(CONNECTOR, told.field, "neither a comment nor a post that has an id")
         if dig(what, "hidden") is True:
-            return _unsupported(f"{told.field}.hidden", "a comment that our side hid")
+            return graph.skipped(CONNECTOR, f"{told.field}.hidden", "a comment that our side hid")
         parent, author = graph.refers(what, "parent_id") or shown.parent, graph.person(what)
         post = graph.refers(what, "media") or graph.refers(what, "media_id") or shown.post if comment else None
         said = reading.moment(dig(what, "timestamp")) or reading.moment(dig(what, "created_time"))
@@ -131,7 +114,3 @@ def _unpacked(said: Any, post: str | None = None, parent: str | None = None) -> 
         above, native_id = graph.refers(one, "media") or post, reading.ident(one["id"])
         yield from _unpacked(dig(one, "comments", "data"), native_id)
         yield from _unpacked(dig(one, "replies", "data"), above, native_id)
-
-
-def _unsupported(event: str, reason: str, *, keep_raw: bool = False) -> Unsupported:
-    return Unsupported(connector=CONNECTOR, event=event, reason=reason, keep_raw=keep_raw)

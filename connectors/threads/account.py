@@ -18,7 +18,7 @@ from connectors.core import reading
 from connectors.core.errors import RejectedError, RemoteError, UnavailableError, UnknownOutcomeError
 from connectors.core.feeds import Listing, walk
 from connectors.core.health import TokenHealth
-from connectors.core.models import AnyEvent, Author, Mention
+from connectors.core.models import AnyEvent, Mention
 from connectors.core.ports import Page, Rechecked, Reference, Tier
 from connectors.core.reading import dig
 from connectors.http import HttpClient
@@ -47,14 +47,14 @@ class ThreadsAccount:
         self._api = graph.Graph(http, settings.api_url, credentials)
 
     def _reads(self) -> Threads:
-        return Threads((*self._settings.account, *self._api.ourselves("me")))
+        return Threads.for_parse((*self._settings.account, *self._api.ourselves("me")))
 
     def poll(self, cursor: str | None) -> Page:
         """Our posts and our answers with what is said below, who mentions us, and what is looked for."""
-        reads = self._reads() if cursor else Threads(())
-        lists = {"threads": self._own("threads", _POST, "conversation", reads)}
-        lists |= {"replies": self._own("replies", _REPLY, "replies", reads)}
-        lists |= {"mentions": self._api.listing("me/mentions", {"fields": _REPLY}, reads.read)}
+        reads = self._reads() if cursor else Threads(self._settings)
+        mentions = self._api.listing("me/mentions", {"fields": _REPLY}, reads.read)
+        lists = {"mentions": mentions, "replies": self._own("replies", _REPLY, "replies", reads)}
+        lists["threads"] = self._own("threads", _POST, "conversation", reads)
         terms = [("KEYWORD", one) for one in self._settings.search] + [("TAG", one) for one in self._settings.tags]
         for mode, term in terms:
             asked = {"q": term.removeprefix("#"), "search_mode": mode, "search_type": "RECENT", "fields": _REPLY}
@@ -141,13 +141,7 @@ class ThreadsAccount:
 
     def check(self) -> TokenHealth:
         """Whether the token is for the profile that `Account` names."""
-
-        def judge(said: object) -> str | None:
-            given = Author(native_id=f"{dig(said, 'id')}", handle=f"{dig(said, 'username')}")
-            fits = graph.is_ours(self._settings.account, given)
-            return None if fits else "the token is not for the profile that Account names"
-
-        return self._api.health("me", {"fields": "id,username"}, judge)
+        return self._api.health("me", {"fields": "id,username"}, graph.judge(self._settings.account))
 
     def refresh_due(self, now: int) -> bool:
         """See `Refresher`."""

@@ -14,8 +14,7 @@ from pydantic import BaseModel, Field
 from connectors import graph
 from connectors.core import reading
 from connectors.core.delivery import Delivery
-from connectors.core.errors import PayloadError
-from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
+from connectors.core.models import AnyEvent, Deletion, Mention
 from connectors.core.reading import dig
 
 CONNECTOR = "threads"
@@ -41,51 +40,39 @@ class Threads:
 
     settings_model: ClassVar[type[BaseModel]] = ThreadsSource
 
-    def __init__(self, accounts: Sequence[str]) -> None:
-        self._accounts = accounts
+    def __init__(self, settings: ThreadsSource) -> None:
+        self._accounts = settings.account
 
     @classmethod
     def for_parse(cls, accounts: Sequence[str] = (), authority: str | None = None) -> Self:  # noqa: ARG003
         """Any profile: ids are Threads' own."""
-        return cls(accounts)
+        return cls(ThreadsSource.model_construct(account=tuple(accounts)))
 
     def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
         """The events in a delivery, or in an answer of the API. Raises `PayloadError`."""
-        said = reading.json_of(delivery)
-        if changes := list(graph.told(said)):
-            return [self._change(one, delivery.received_at) for one in changes]
-        if found := self.read(said):
-            return found
-        if isinstance(dig(said, "data"), list):
-            return []  # a page with nothing on it
-        raise PayloadError("the body is no delivery or answer of Threads'")
+        return graph.parsed(CONNECTOR, delivery, self._change, self.read)
 
     def read(self, said: Any) -> list[AnyEvent]:
         """What an answer tells, oldest first."""
-        if isinstance(dig(said, "error"), dict):
-            return [_unsupported("error", "the API refused a question")]
-        events = [self._post(one, _ASKED) for one in graph.nodes(said, *_EDGES)]
-        return sorted(events, key=lambda event: getattr(event, "order", 0))
+        return graph.oldest_first(self._post(one, _ASKED) for one in graph.nodes(said, *_EDGES))
 
     def _change(self, told: graph.Told, now: int) -> AnyEvent:
-        if told.product not in {None, CONNECTOR}:
-            return _unsupported(told.field, "an event of another product: give it an address of its own")
         if told.field in _POSTS:
             return self._post(told.value, told)
         if told.field == "delete" and (native_id := reading.ident(dig(told.value, "id"))):
             at, root = reading.moment(dig(told.value, "deleted_at")), graph.refers(told.value, "root_post")
             order = told.at or reading.millis(at) or now
             return Deletion(connector=CONNECTOR, native_id=native_id, conversation_id=root, deleted_at=at, order=order)
-        return _unsupported(told.field, "not acted on", keep_raw=not told.private)
+        return graph.skipped(CONNECTOR, told.field, "not acted on", keep_raw=True)
 
     def _post(self, what: Any, told: graph.Told) -> AnyEvent:
         native_id = reading.ident(dig(what, "id"))
         if native_id is None or not any(name in what for name in _OF_A_POST):
-            return _unsupported(told.field, "no post that has an id")
+            return graph.skipped(CONNECTOR, told.field, "no post that has an id")
         if dig(what, "media_type") == "REPOST_FACADE":
-            return _unsupported(f"{told.field}.repost", "a bare repost")
+            return graph.skipped(CONNECTOR, f"{told.field}.repost", "a bare repost")
         if reading.text(dig(what, "hide_status")) in _HIDDEN:
-            return _unsupported(f"{told.field}.hidden", "a reply that our side hid")
+            return graph.skipped(CONNECTOR, f"{told.field}.hidden", "a reply that our side hid")
         parent, quoted = graph.refers(what, "replied_to"), graph.refers(what, "quoted_post")
         author, said = graph.person(what), reading.moment(dig(what, "timestamp"))
         own = told.field == "publish" or dig(what, "is_reply_owned_by_me") is True
@@ -108,7 +95,3 @@ class Threads:
             order=told.at or reading.millis(said),
             keep_raw=not isinstance(dig(what, "quoted_post"), dict) or set(what["quoted_post"]) <= {"id"},
         )
-
-
-def _unsupported(event: str, reason: str, *, keep_raw: bool = False) -> Unsupported:
-    return Unsupported(connector=CONNECTOR, event=event, reason=reason, keep_raw=keep_raw)

@@ -149,7 +149,7 @@ def test_what_is_gone_is_told_from_what_is_seen_another_way(photos: Photos, addr
     again = place.recheck([kept, kept])
     assert [one.text for one in again.edited] == ["very cold"]
     assert again.edited[0].order > place.recheck([kept]).edited[0].order - 60_000
-    assert len(photos.asked) == 2, "one call for all that are there"
+    assert len(photos.asked) == 4, "one call for all that are there, one for who we are"
     photos.unseen = True
     with pytest.raises(MisconfiguredError):
         place.recheck(["17870000000009999"])

@@ -12,7 +12,7 @@ import pytest
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
 from connectors.core.models import AnyEvent, Deletion, Hint, Mention, Unsupported
-from connectors.instagram.connector import Instagram
+from connectors.instagram.connector import Instagram, InstagramSource
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 VALUE = {
@@ -45,6 +45,7 @@ def entry(**more: Any) -> dict[str, Any]:
         [entry(field="comments", value=VALUE)],
         entry(changes=[{"field": "comments", "value": [VALUE]}]),
         {"field": "comments", "value": VALUE},
+        {"sample": {"field": "comments", "value": VALUE}},
         entry(changes=[{"field": "comments", "value": {**VALUE, "id": None, "comment_id": VALUE["id"]}}]),
         entry(time=1_520_622_968_000, changes=[{"field": "comments", "value": VALUE}]),
     ],
@@ -108,6 +109,9 @@ def test_what_is_private_or_anothers_is_not_kept(said: Any, event: str) -> None:
 def test_a_delivery_without_entries_is_counted_and_what_is_no_delivery_is_set_aside() -> None:
     for said in ({"object": "instagram", "entry": []}, {"object": "instagram"}):
         assert [event.type for event in read(said)] == ["unsupported"]
+    bare = {"id": "0", "time": 1_520_622_968, "changed_fields": ["comments"]}
+    both = [*entry(changes=[{"field": "comments", "value": VALUE}])["entry"], bare]
+    assert [event.type for event in read({"object": "instagram", "entry": both})] == ["mention", "unsupported"]
     assert read({"data": []}) == []
     junk: Any
     for junk in ({}, [], 17, {"hello": "world"}):
@@ -152,3 +156,10 @@ def test_recorded_deliveries_and_answers() -> None:
     assert (shown.native_id, shown.text, shown.own) == ("17967008497439572", "@ikroskun good", True)
     assert shown.created_at is not None
     assert shown.created_at.isoformat() == "2021-08-19T09:14:16+00:00"
+
+
+def test_a_delivery_is_read_by_the_settings_of_its_source() -> None:
+    """As `ingest_event` builds the receiver."""
+    receiver = Instagram(InstagramSource.model_validate({"Account": ["1", "test"], "Login": "instagram"}))
+    delivery = Delivery({}, json.dumps({"field": "comments", "value": VALUE}).encode(), 1_795_000_000_000)
+    assert [event.own for event in receiver.parse(delivery) if isinstance(event, Mention)] == [True]

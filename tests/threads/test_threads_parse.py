@@ -10,7 +10,7 @@ import pytest
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
 from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
-from connectors.threads.connector import Threads
+from connectors.threads.connector import Threads, ThreadsSource
 
 POST = {
     "id": "8901234",
@@ -120,3 +120,10 @@ def test_what_is_no_delivery_is_set_aside() -> None:
     for junk in ({}, [], 17, {"hello": "world"}):
         with pytest.raises(PayloadError):
             read(junk)
+
+
+def test_a_delivery_is_read_by_the_settings_of_its_source() -> None:
+    """As `ingest_event` builds the receiver."""
+    receiver = Threads(ThreadsSource.model_validate({"Account": "test_username"}))
+    events = receiver.parse(Delivery({}, json.dumps(flat("replies", REPLY)).encode(), 1_795_000_000_000))
+    assert [event.own for event in events if isinstance(event, Mention)] == [True]
