@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -96,6 +96,7 @@ class Cases:
     def asked(self, case: str, until: int) -> str | None:
         """See `connectors.core.dispatch.CaseStore.asked`. Looks back over `_BACK` posts at most."""
         newest: Item | None = None
+        person: Container[str] = ()
         spoken = (
             CaseEvent.model_validate(item)
             for item in self._table.query(f"CASE#{case}#0", "EVENT#", newest=True)
@@ -105,17 +106,22 @@ class Cases:
             post = self._table.get(*mention_key(event.mention or "")) or {}
             if post.get("own") or post.get("removed") is not None or "conversation" not in post:
                 continue
-            newest = newest or {**post, "id": event.mention}
-            same = event.mention != newest["id"] and self._same(post.get("author_key"), newest.get("author_key"))
-            if post.get("reply_capability", "allowed") == "allowed" and (same or event.mention == newest["id"]):
+            allowed = post.get("reply_capability", "allowed") == "allowed"
+            if newest is None:
+                newest = {**post, "id": event.mention}
+                person = () if allowed else self._handles(post.get("author_key"))
+            elif post.get("author_key") not in person:
+                continue
+            if allowed:
                 return event.mention
         return newest["id"] if newest else None
 
-    def _same(self, one: str | None, other: str | None) -> bool:
-        """Whether these are one person's, as far as anybody linked them."""
-        if one is None or other is None or one == other:
-            return one is not None and one == other
-        return other in self.people.circle(one).person.ways
+    def _handles(self, handle: str | None) -> Container[str]:
+        """Whose posts are the same person's, as far as anybody linked them."""
+        if handle is None:
+            return ()
+        person = self.people.circle(handle).person
+        return person.ways if person.whole else (handle,)
 
     def place(self, case: Case, mention: str) -> str:
         """See `connectors.core.dispatch.CaseStore.place`."""
