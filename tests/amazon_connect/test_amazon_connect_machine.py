@@ -12,7 +12,7 @@ import ingest_event
 import poll_source
 import pytest
 
-from connectors import sigv4
+from connectors import catalogues, sigv4
 from connectors.aws.config import ConfigStore
 from connectors.aws.health import register_action
 from connectors.aws.repliers import Repliers, UnbuiltReplier
@@ -20,6 +20,7 @@ from connectors.aws.secrets import Credentials
 from connectors.core.errors import MisconfiguredError
 from connectors.core.models import Mention
 from connectors.core.plan import SourceConfig
+from connectors.core.plan_grammar import Grants, check_source
 from tests.amazon_connect.contract import INSTANCE
 from tests.amazon_connect.instance import FLOW, Instance, cid
 from tests.functions.test_polled_sources import DONE, Deployed, deployed, parts
@@ -109,3 +110,12 @@ def test_who_needs_credentials_to_answer_is_not_built_without(deployed: Deployed
     )
     with pytest.raises(MisconfiguredError, match="hailback/forum"):
         place.reply(Mention(connector="discourse", native_id="1", conversation_id="1"), "We come.", KEY)
+
+
+def test_a_source_is_deployed_without_a_secret_and_polled_unasked() -> None:
+    properties = {"Connector": "amazon_connect", "Instance": INSTANCE, "Secret": "hailback/calls", "AskCaller": "true"}
+    found, findings = check_source(CALLS, properties, catalogues.sources(), Grants("hailback/", "hailback-"))
+    assert findings == []
+    assert found is not None
+    assert found.poll
+    assert not catalogues.sources().asks_as_somebody("amazon_connect")
