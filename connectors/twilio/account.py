@@ -130,7 +130,7 @@ class TwilioAccount:
 
     def _ends(self, mention: Mention) -> tuple[str, str, datetime | None]:
         """Our number, the person's, and when they wrote or called."""
-        sid = mention.parent_id if mention.native_id.startswith("TR") else mention.native_id
+        sid = mention.parent_id if mention.native_id.startswith("TR") else mention.native_id.partition(":")[0]
         said = self._api.get(f"{self._root}/{'Calls' if f'{sid}'.startswith('CA') else 'Messages'}/{sid}.json")
         ours, theirs = reading.text(dig(said, "to")), reading.text(dig(said, "from"))
         if ours is None or theirs is None:

@@ -135,6 +135,10 @@ def test_a_call_is_answered_by_a_text_only_where_that_is_wanted(exchange: Exchan
     assert isinstance(heard, Mention)
     exchange.account(answer_calls=True).reply(heard, "We come today.", KEY)
     assert exchange.things["messages"][0]["to"] == INES
+    spoken = wanted.read({"CallSid": call["sid"], "From": INES, "To": OURS, "SpeechResult": "It is cold"})[0]
+    assert isinstance(spoken, Mention)
+    exchange.account(answer_calls=True).reply(spoken, "We come tomorrow.", KEY)
+    assert [one["to"] for one in exchange.things["messages"]] == [INES, INES]
     withheld = wanted.read(exchange.call(sender="+266696687"))[0]
     assert isinstance(withheld, Mention)
     assert withheld.reply_capability == "none"
