@@ -33,6 +33,9 @@ class AppStore:
 
     settings_model: ClassVar[type[BaseModel]] = AppStoreSource
 
+    def __init__(self, settings: AppStoreSource | None = None) -> None:
+        """Reviews are read alike, whatever the settings."""
+
     @classmethod
     def for_parse(cls, accounts: Sequence[str] = (), authority: str | None = None) -> Self:  # noqa: ARG003
         """Any app: what is ours is told by its kind."""

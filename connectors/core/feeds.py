@@ -119,7 +119,10 @@ def _go(listing: Listing, mark: Mark, now: int, reach: _Reach) -> tuple[list[Any
                 return events, replace(mark, begun=0, after=None)  # the page's name is too old: from the top again
             raise
         times = [time for time in map(at, found) if time]
-        events += [one for one in found if (at(one) or now) >= floor and _new(one, seen, at(one) or now)]
+        for one in found:
+            happened = at(one) or _said(one) or now  # what ends no walk may be old all the same
+            if happened >= floor and _new(one, seen, happened):
+                events.append(one)
         if following is None or following == after or min([*times, reach.below(following) or now]) < floor:
             return events, replace(whole, seen=_lately(seen, begun - behind))
         after = following

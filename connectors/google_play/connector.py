@@ -32,6 +32,9 @@ class GooglePlay:
 
     settings_model: ClassVar[type[BaseModel]] = GooglePlaySource
 
+    def __init__(self, settings: GooglePlaySource | None = None) -> None:
+        """Reviews are read alike, whatever the settings."""
+
     @classmethod
     def for_parse(cls, accounts: Sequence[str] = (), authority: str | None = None) -> Self:  # noqa: ARG003
         """Any app: what is ours is told by where it stands."""

@@ -60,7 +60,7 @@ class RedditAccount:
 
     def __init__(self, settings: RedditSource, credentials: RedditCredentials, http: HttpClient) -> None:
         self._http, self._settings, self._credentials = http, settings, credentials
-        self._reads, self._name = Reddit(settings.account), settings.account[0].removeprefix("u/").removeprefix("@")
+        self._reads, self._name = Reddit(settings), settings.account[0].removeprefix("u/").removeprefix("@")
         # Reddit's rules ask for a name of this form: https://github.com/reddit-archive/reddit/wiki/API
         self._agent = {"User-Agent": f"aws-lambda:hailback:1 (by /u/{self._name})"}
         limit = Reset("x-ratelimit-reset", "seconds", "x-ratelimit-remaining")

@@ -50,13 +50,13 @@ class Reddit:
 
     settings_model: ClassVar[type[BaseModel]] = RedditSource
 
-    def __init__(self, accounts: Sequence[str]) -> None:
-        self._accounts = [one.removeprefix("u/") for one in accounts]
+    def __init__(self, settings: RedditSource) -> None:
+        self._accounts = [one.removeprefix("u/") for one in settings.account]
 
     @classmethod
     def for_parse(cls, accounts: Sequence[str] = (), authority: str | None = None) -> Self:  # noqa: ARG003
         """Any account: ids are Reddit's own."""
-        return cls(accounts)
+        return cls(RedditSource.model_construct(account=tuple(accounts)))
 
     def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
         """The events in an answer of the API, oldest first. Raises `PayloadError`."""

@@ -57,7 +57,7 @@ class YouTubeAccount:
 
     def __init__(self, settings: YouTubeSource, credentials: YouTubeCredentials, http: HttpClient) -> None:
         self._http, self._settings, self._credentials = http, settings, credentials
-        self._reads = YouTube(settings.account)
+        self._reads = YouTube(settings)
 
     @property
     def _api(self) -> Api:

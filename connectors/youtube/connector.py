@@ -44,13 +44,13 @@ class YouTube:
 
     settings_model: ClassVar[type[BaseModel]] = YouTubeSource
 
-    def __init__(self, accounts: Sequence[str]) -> None:
-        self._accounts = accounts
+    def __init__(self, settings: YouTubeSource) -> None:
+        self._accounts = settings.account
 
     @classmethod
     def for_parse(cls, accounts: Sequence[str] = (), authority: str | None = None) -> Self:  # noqa: ARG003
         """Any channel: ids are YouTube's own."""
-        return cls(accounts)
+        return cls(YouTubeSource.model_construct(account=tuple(accounts)))
 
     def parse(self, delivery: Delivery) -> Sequence[AnyEvent]:
         """The comments in an answer of the API, oldest first. Raises `PayloadError`."""

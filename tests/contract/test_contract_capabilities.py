@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import pytest
 
 import connectors
+from connectors.core.errors import PayloadError
 from connectors.core.models import Hint
-from tests.contract.registered import RECEIVERS, reader, told_by
+from connectors.core.plan_settings import read_settings
+from tests.contract.registered import RECEIVERS, as_delivered, given, reader, sample_paths, told_by
+
+
+@pytest.mark.parametrize("name", RECEIVERS)
+def test_whoever_reads_deliveries_is_built_from_its_settings(name: str) -> None:
+    """As the worker behind the inbox builds it."""
+    kind: Any = connectors.receiver(name)
+    plain, findings = read_settings(kind.settings_model, given(name).settings)
+    assert findings == []
+    receiver = kind(kind.settings_model.model_validate(plain))
+    for path in sample_paths(name):
+        with suppress(PayloadError):
+            assert list(receiver.parse(as_delivered(name, path))) is not None
 
 
 @pytest.mark.parametrize("bus", connectors.EVENT_BUSES)

@@ -136,6 +136,7 @@ def test_every_comment_and_every_reply_is_brought_once_however_many(channel: Cha
     _, cursor = polled(account, None)
     tops = [channel.say(INES, f"cold {number}", ago=50 - number) for number in range(7)]
     replies = [channel.say(INES, f"again {number}", tops[0], ago=20 - number) for number in range(9)]
+    channel.say(INES, "long said, below what is new", tops[0], ago=90_000)
     found, cursor = polled(account, cursor)
     assert sorted(one.native_id for one in found) == sorted([*tops, *replies])
     assert {one.conversation_id for one in found if one.kind == "reply"} == {tops[0]}
