@@ -272,3 +272,16 @@ def test_definitions_may_be_read_only_where_a_bucket_is_named_and_only_there(tem
     assert all(allowed.fullmatch(good) for good in ("", "acme-plans/", "acme-plans/hailback/v"))
     # Without the slash the permission would reach into acme-plans-of-others.
     assert not any(allowed.fullmatch(bad) for bad in ("acme-plans", "*/", "acme-plans/*", "/x"))
+
+
+def test_connect_may_be_called_only_for_the_instances_that_are_named(resources: dict[str, Any]) -> None:
+    """Amazon Connect is asked and answered with a function's own role, without a secret."""
+    granted = {"PollMayLookUpContacts": "PollRole", "ReplyMayCallBack": "ReplyRole", "CheckMayTryConnect": "CheckRole"}
+    for name, role in granted.items():
+        policy = resources[name]
+        assert (policy["Condition"], policy["Properties"]["Roles"]) == ("HasConnect", [{"Ref": role}])
+        (row,) = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert "ConnectInstances" in str(row["Resource"])
+        assert all(
+            action.startswith("connect:") and "*" not in action for action in [*row["Action"]] if len(action) > 1
+        )
