@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -13,14 +14,36 @@ from pydantic import ValidationError
 from connectors.core.delivery import Delivery
 from connectors.core.errors import MisconfiguredError, RejectedError, UnavailableError, UnknownOutcomeError
 from connectors.core.health import TokenState
-from connectors.core.models import AnyEvent, Deletion, Mention
+from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
 from connectors.http import HttpClient
 from connectors.reddit.account import RedditAccount, RedditCredentials
 from connectors.reddit.connector import Reddit, RedditSource
+from tests.described import TEXT, Described, const, exact, hold, many, shape
 from tests.standin import Answer, Call, serving
 
 HTTP = HttpClient(allow_private=True)
 INVENTED: dict[str, Any] = {"client_id": "app", "client_secret": "s3", "refresh_token": "r"}
+
+NAME = {"type": "string", "pattern": "^t[13]_[a-z0-9]+$"}
+THING = exact("kind data", kind={"enum": ["t1", "t3"]}, data=shape("name author created_utc", name=NAME, author=TEXT))
+LISTED = exact("after children", after={"type": ["string", "null"]}, children=many(THING))
+LISTING = shape("kind data", kind=const("Listing"), data=LISTED)
+PAGED = {"limit", "after", "raw_json"}
+MADE = shape("errors", errors=many(many(TEXT)), data=shape("things", things=many(THING)))
+COMMENT = exact("thing_id text api_type", thing_id=NAME, text={**TEXT, "maxLength": 10_000}, api_type=const("json"))
+GRANT = exact("grant_type refresh_token", grant_type=const("refresh_token"), refresh_token=TEXT)
+CALLS = [
+    Described("POST", "/login", body=GRANT, answer=shape("access_token expires_in")),
+    Described("GET", "/api/v1/me", answer=shape("name id", name=TEXT)),
+    Described("GET", "/message/inbox", PAGED, answer=LISTING),
+    Described("GET", "/message/mentions", PAGED, answer=LISTING),
+    Described("GET", "/user/{username}/comments", PAGED, answer=LISTING),
+    Described("GET", "/r/{subreddit}/new", PAGED, answer=LISTING),
+    Described("GET", "/search", PAGED | {"q", "sort", "type"}, answer=LISTING),
+    Described("GET", "/api/info", PAGED | {"id"}, answer=LISTING),
+    Described("POST", "/api/comment", {"raw_json"}, body=COMMENT, answer=shape("json", json=MADE)),
+]
+"""Of https://www.reddit.com/dev/api/ and https://github.com/reddit-archive/reddit/wiki/OAuth2"""
 
 
 class Place:
@@ -32,6 +55,7 @@ class Place:
         self.errors: list[list[str]] = []
         self.remaining = "99.0"
         self.agents: set[str] = set()
+        self.calls: list[tuple[Call, int, object]] = []
 
     def say(self, who: str, text: str, parent: str | None = None, ago: float = 60) -> str:
         name = f"{'t1' if parent else 't3'}_c{len(self.things)}"
@@ -43,6 +67,11 @@ class Place:
         return name
 
     def answer(self, call: Call) -> Answer:
+        status, said, more = self._answer(call)
+        self.calls.append((call, status, said))
+        return status, said, more
+
+    def _answer(self, call: Call) -> Answer:
         self.agents.add(call.headers["user-agent"])
         if call.path == "/login":
             return self._login(call)
@@ -210,3 +239,76 @@ def test_a_bare_thing_and_words_that_were_taken_away(gone: str) -> None:
     (event,) = Reddit.for_parse().parse(Delivery({}, body, 17))
     assert isinstance(event, Deletion)
     assert (event.native_id, event.conversation_id, event.order) == ("t3_abc", "t3_abc", 17)
+
+
+def parsed(said: object) -> AnyEvent:
+    (event,) = Reddit.for_parse(["acme_support"]).parse(Delivery({}, json.dumps(said).encode(), 17))
+    return event
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"body": "a &amp;lt; b &gt; c", "body_html": "&lt;div&gt;"}, "a &lt; b > c"),
+        ({"body": "a &lt; b", "body_html": '<div class="md">'}, "a &lt; b"),
+        ({"body": "a &amp; b"}, "a & b"),
+    ],
+    ids=["escaped", "raw", "unknown"],
+)
+def test_words_stand_as_they_were_written_whether_reddit_escaped_them_or_not(data: dict[str, str], text: str) -> None:
+    event = parsed({"kind": "t1", "data": {"name": "t1_a", "link_id": "t3_b", "author": "tom", **data}})
+    assert isinstance(event, Mention)
+    assert event.text == text
+    assert event.url == "https://www.reddit.com/comments/b/_/a/"
+
+
+def test_a_link_that_a_moderator_took_away_has_no_words_to_say_so() -> None:
+    data = {"name": "t3_abc", "title": "Cold", "selftext": "", "author": "ines", "removed_by_category": "moderator"}
+    assert isinstance(parsed({"kind": "t3", "data": data}), Deletion)
+    held = parsed({"kind": "t3", "data": {**data, "removed_by_category": "automod_filtered"}})
+    assert isinstance(held, Mention), "a filter may let it out again"
+    assert isinstance(parsed({"kind": "t3", "data": {**data, "removed_by_category": None}}), Mention)
+
+
+@pytest.mark.parametrize("name", ["_ines", "-ines", "<USERNAME>"])
+def test_whatever_a_name_begins_with_it_is_somebodys(name: str) -> None:
+    event = parsed({"kind": "t1", "data": {"name": "t1_a", "link_id": "t3_b", "author": name, "body": "cold"}})
+    assert isinstance(event, Mention)
+    assert event.author is not None
+    assert event.author.handle == name
+    assert event.author.native_id.startswith("u")
+
+
+@pytest.mark.parametrize(
+    ("said", "event"),
+    [
+        ({"json": {"errors": []}}, "answer"),
+        ({"json": {"errors": [], "data": {"things": []}}}, "answer"),
+        ({"json": {"errors": [["THREAD_LOCKED", "Comments are locked.", "parent"]]}}, "error"),
+        ({"message": "Forbidden", "error": 403}, "error"),
+        ({"explanation": "that user doesn't exist", "message": "Bad Request", "reason": "USER_DOESNT_EXIST"}, "error"),
+        ({"kind": "modaction", "data": {"id": "ModAction_x"}}, "modaction"),
+    ],
+)
+def test_what_says_nothing_of_a_post_is_counted(said: object, event: str) -> None:
+    found = parsed(said)
+    assert isinstance(found, Unsupported)
+    assert found.event == event
+
+
+def test_what_is_asked_and_what_this_place_says_is_as_documented(place: Place, account: RedditAccount) -> None:
+    with serving(place.answer) as address:
+        settings = RedditSource(
+            account=("acme_support",),
+            subreddits=("heating",),
+            search=("kettle",),
+            api_url=address,
+            login_url=f"{address}/login",
+        )
+        credentials = RedditCredentials.model_validate({**INVENTED, "access_token": "invented"})
+        looking = RedditAccount(settings, credentials, HTTP)
+        polled(looking, looking.poll(None).cursor)
+        looking.refresh(0)
+    account.reply(said(account, place.say("ines", "cold")), "We come.", "key")
+    account.check()
+    assert hold(place.calls, CALLS, login="/login") == {f"{one.method} {one.path}" for one in CALLS}

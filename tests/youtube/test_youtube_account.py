@@ -16,10 +16,54 @@ from connectors.core.models import Mention
 from connectors.http import HttpClient
 from connectors.youtube.account import YouTubeAccount, YouTubeCredentials
 from connectors.youtube.connector import YouTube, YouTubeSource
+from tests.described import NUMBER, TEXT, Described, const, exact, hold, many, shape
 from tests.standin import Answer, Call, serving
 
 OURS, INES = "UCacmeHeatingSupport0001", "UCines000000000000000001"
 HTTP = HttpClient(allow_private=True)
+
+CHANNEL = shape("value", value=TEXT)
+SNIPPET = shape(
+    "authorDisplayName textDisplay publishedAt updatedAt",
+    authorDisplayName=TEXT,
+    authorChannelId=CHANNEL,
+    textDisplay=TEXT,
+    textOriginal=TEXT,
+    parentId=TEXT,
+    videoId=TEXT,
+    publishedAt=TEXT,
+    updatedAt=TEXT,
+)
+COMMENT = shape("kind id snippet", kind=const("youtube#comment"), id=TEXT, snippet=SNIPPET)
+TOP = shape("topLevelComment totalReplyCount", topLevelComment=COMMENT, totalReplyCount=NUMBER, videoId=TEXT)
+THREAD = shape("kind id", kind=const("youtube#commentThread"), id=TEXT, snippet=TOP)
+NEW = exact("parentId textOriginal", parentId=TEXT, textOriginal=TEXT)
+GRANT = exact(
+    "grant_type client_id client_secret refresh_token",
+    grant_type=const("refresh_token"),
+    client_id=TEXT,
+    client_secret=TEXT,
+    refresh_token=TEXT,
+)
+PAGED = {"part", "maxResults", "pageToken", "textFormat"}
+CALLS = [
+    Described("POST", "/token", body=GRANT, answer=shape("access_token expires_in")),
+    Described("GET", "/channels", {"part", "mine"}, answer=shape("items", items=many(shape("id", id=TEXT)))),
+    Described(
+        "GET",
+        "/commentThreads",
+        PAGED | {"allThreadsRelatedToChannelId", "order"},
+        answer=shape("kind items", kind=const("youtube#commentThreadListResponse"), items=many(THREAD)),
+    ),
+    Described(
+        "GET",
+        "/comments",
+        PAGED | {"id", "parentId"},
+        answer=shape("kind items", kind=const("youtube#commentListResponse"), items=many(COMMENT)),
+    ),
+    Described("POST", "/comments", {"part"}, body=exact("snippet", snippet=NEW), answer=COMMENT),
+]
+"""Of https://developers.google.com/youtube/v3/docs/comments and …/commentThreads"""
 
 
 def refused(status: int, reason: str) -> Answer:
@@ -34,7 +78,7 @@ class Channel:
         self.lose = False
         self.refusal: Answer | None = None
         self.page = 2
-        self.asked: list[Call] = []
+        self.calls: list[tuple[Call, int, object]] = []
 
     def say(self, who: str, text: str, parent: str | None = None, ago: float = 60, edited: float | None = None) -> str:
         name = f"{parent}.r{len(self.comments)}" if parent else f"Ug{len(self.comments)}AaABAg"
@@ -56,7 +100,11 @@ class Channel:
         return name
 
     def answer(self, call: Call) -> Answer:
-        self.asked.append(call)
+        status, said, more = self._answer(call)
+        self.calls.append((call, status, said))
+        return status, said, more
+
+    def _answer(self, call: Call) -> Answer:
         if call.path == "/token":
             return 200, {"access_token": "fresh", "expires_in": 3599, "token_type": "Bearer"}, {}
         if call.headers.get("authorization") != "Bearer invented":
@@ -199,6 +247,43 @@ def test_the_token_is_made_from_the_grant_and_tried_out(channel: Channel, accoun
     assert not renewed.due(now)
     assert renewed.due(now + 3_500_000)
     channel.comments.clear()
+
+
+def test_what_was_edited_and_what_was_said_in_an_older_thread_is_brought(
+    channel: Channel, account: YouTubeAccount
+) -> None:
+    old = channel.say(INES, "before our time", ago=90_000)
+    _, cursor = polled(account, None)
+    channel.page = 100
+    top = channel.say(INES, "cold", ago=60)
+    _, cursor = polled(account, cursor)
+    channel.comments[top]["snippet"] |= {
+        "textOriginal": "warm by now",
+        "updatedAt": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+    }
+    reply = channel.say("UCtom", "here too", old, ago=1)
+    found, cursor = polled(account, cursor)
+    assert {(one.native_id, one.text) for one in found} == {(top, "warm by now"), (reply, "here too")}
+    assert polled(account, cursor)[0] == []
+
+
+def test_an_account_that_may_not_comment_is_for_an_administrator(channel: Channel, account: YouTubeAccount) -> None:
+    channel.refusal = refused(403, "ineligibleAccount")
+    with pytest.raises(MisconfiguredError):
+        account.reply(_mention(), "We come.", "key")
+
+
+def test_what_is_asked_and_what_this_channel_says_is_as_documented(channel: Channel, account: YouTubeAccount) -> None:
+    _, cursor = polled(account, None)
+    top = channel.say(INES, "cold")
+    for number in range(7):
+        channel.say("UCtom", f"here too {number}", top)
+    polled(account, cursor)
+    (mention,) = account.recheck([top]).edited
+    account.reply(mention, "We come.", "key")
+    account.refresh(int(time.time() * 1000))
+    account.check()
+    assert hold(channel.calls, CALLS, login="/token") == {f"{one.method} {one.path}" for one in CALLS}
 
 
 def test_who_wrote_is_known_by_the_channel_and_not_by_the_name() -> None:
