@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.core.case import COUNTED, Case, CaseEvent, Effect, EffectKind, EffectState, Happening
 from connectors.core.compose import moment
+from connectors.core.pause import unsent
 from connectors.tool.deployment import DeploymentError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def dossier(cases: Cases, case: Case, *, with_text: bool = False) -> Document:
     return {
         **_summary(case, effects, timeline),
         "routing": [_routing(event) for event in timeline if event.kind in _ROUTING],
+        "shadows": [shadowed(event) for event in timeline if event.kind is Happening.SHADOWED],
         "detours": [_detour(event) for event in timeline if event.kind in _DETOURS],
         "mentions": [_mention(cases, name, with_text) for name in mentions],
         "effects": [_effect(effect) for effect in effects],
@@ -117,6 +119,7 @@ def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] 
         "counted": case.state == COUNTED,
         "waiting": waiting(case, effects, events),
         "refused": [{"what": f"{_KINDS[one.kind]} for {one.target}", "why": one.error or ""} for one in refused],
+        "unsent": [f"{_KINDS[one.kind]} for {one.target}" for one in unsent(effects)],
         "records": _records(case, effects),
         "systems": list(case.systems),
         "engaged": list(case.engaged or case.systems[:1]),
@@ -164,6 +167,20 @@ def _routing(event: CaseEvent) -> Document:
         "counted": said.get("counted") == "true",
         "skipped": [line for line in said.get("skipped", "").splitlines() if line],
         "added": {name: said[name] for name in ("system", "topics", "labels", "priority", "gone") if said.get(name)},
+    }
+
+
+def shadowed(event: CaseEvent) -> Document:
+    """What a plan beside the base whose effects are off would have made of a post."""
+    said = event.detail
+    return {
+        "at": moment(event.at),
+        "plan": said.get("shadow"),
+        "route": said.get("route"),
+        "instead_of": said.get("instead_of"),
+        "mention": event.mention,
+        "counted": said.get("counted") == "true",
+        "would": {name: said[name] for name in ("systems", "topics", "labels", "priority") if said.get(name)},
     }
 
 
