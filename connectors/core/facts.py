@@ -23,6 +23,7 @@ FIELDS: dict[str, FieldType] = {
     "authority": "text",
     "kind": "text",
     "conversation": "text",
+    "place": "text",
     "title": "text",
     "text": "text",
     "url": "text",
@@ -54,15 +55,18 @@ NOT_BUILT: dict[str, str] = {
 """Fields that administrators may expect, and what to do instead."""
 
 _WORDS = "Use text instead, such as text: [{wildcard: '*#refund*'}]."
+_PLACE = "Use place, such as place: ['7'] for a forum's category by its number."
 ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("emotion", "mood", "tone"), _MOOD),
     **dict.fromkeys(("body", "content", "message"), "Use text."),
     **dict.fromkeys(("keyword", "keywords", "hashtag", "hashtags"), _WORDS),
-    **dict.fromkeys(
-        ("channel", "network", "platform"), "Use connector for the kind of source, or source for one of them."
-    ),
+    **dict.fromkeys(("network", "platform"), "Use connector for the kind of source, or source for one of them."),
+    "channel": "Use place for a channel of a source, connector for a kind of source, or source for one of them.",
+    **dict.fromkeys(("board", "category", "category_id", "community", "room", "section", "subreddit"), _PLACE),
+    **dict.fromkeys(("category_name", "category_slug"), _PLACE),
     **dict.fromkeys(("date", "day", "hour", "hours", "weekday", "business_hours", "timestamp"), _MOMENT),
-    **dict.fromkeys(("label", "labels", "tag", "tags"), "Remove it; a route gives Labels and cannot ask for them."),
+    **dict.fromkeys(("label", "labels"), "Remove it; a route gives Labels and cannot ask for them."),
+    **dict.fromkeys(("tag", "tags"), f"Remove it; a source's tags are not told. {_WORDS}"),
     "priority": "Remove it; a route gives a Priority and cannot ask for it.",
     **dict.fromkeys(("verified", "location", "country"), "Remove it; mentions do not tell it."),
 }
@@ -107,6 +111,7 @@ def facts(
         "authority": mention.authority,
         "kind": mention.kind,
         "conversation": mention.conversation,
+        "place": mention.place,
         "title": mention.title,
         "text": mention.text,
         "url": mention.url,
