@@ -13,7 +13,7 @@ from typing import Any
 
 from connectors.core.plan import Plan, Route, SourceConfig, SystemConfig
 from connectors.core.plan_grammar import check_plan, check_source, check_system
-from connectors.core.plan_merge import PlanPart, check_part, merge, merged
+from connectors.core.plan_merge import PlanPart, check_part, effects_off, merge, merged
 from connectors.core.plan_options import Options, read_options
 from connectors.core.plan_settings import Finding
 from connectors.tool.catalogues import grants, sources, systems
@@ -280,6 +280,8 @@ class _Once:
         if routes:
             compiled.plan, compiled.routes, compiled.options = one.name, routes, options
             findings += check_part(compiled.part)
+            odd = (self._spot(one, warned) for warned in effects_off(compiled.part))
+            self.warnings += [spot for spot in odd if spot is not None]
         return findings
 
     def _spot(self, one: Resource, finding: Finding) -> Spot | None:

@@ -221,6 +221,11 @@ def _say(router: Router, heard: Heard, *, as_json: bool) -> None:
             becomes = "counted, no case"
         which = f"{found['position']} of {found['of']}"
         typer.echo(f"{heard.mention.id}: route {found['route']} ({which}): {becomes}".encode())
+    if not found["effects"]:
+        typer.echo("  effects are off (Effects: off in the base plan): all of it is planned, and nothing goes out")
+    for one in found["shadows"]:
+        what = f"a case in {', else '.join(one['systems'])}" if one["opens"] else "counted, no case"
+        typer.echo(f"  shadow {one['plan']} (Effects: off) would take it: route {one['route']}: {what}".encode())
     for one in found["passed"]:
         typer.echo(f"  not {one['route']}: {_missed(one)}".encode())
         for other in one["others"]:
