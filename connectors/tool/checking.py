@@ -24,6 +24,7 @@ from connectors.tool.cfn_values import OURS, Around, Path, Resource, Unknown, Va
 from connectors.tool.check_across import Said, across, unnamed
 from connectors.tool.check_envelope import home_of, wrong_envelope, wrong_resources
 from connectors.tool.never_told import never_told
+from connectors.tool.unlikely import unlikely
 
 MOST_INLINE, MOST_IN_S3 = 51_200, 1_000_000
 """Bytes of a template, sent along or in S3.
@@ -250,8 +251,9 @@ class _Once:
                 self._said(said)
         named = {name: one.connector for name, one in compiled.sources.items()}
         for plan in (one for one in found if one.name == compiled.plan):
-            untold = never_told(compiled.routes, named, everywhere=compiled.options.everywhere)
-            self.warnings += [warned for one in untold if (warned := self._spot(plan, one)) is not None]
+            odd = never_told(compiled.routes, named, everywhere=compiled.options.everywhere)
+            odd += [one for one in unlikely(compiled.routes, named) if one.path not in {said.path for said in odd}]
+            self.warnings += [warned for one in odd if (warned := self._spot(plan, one)) is not None]
         return compiled
 
     def _one(self, one: Resource, compiled: Compiled) -> None:
@@ -277,11 +279,11 @@ class _Once:
             place = one.places.get(("Definition",), one.place)
             said = f"the routes lie in {options.definition}; --live reads them."
             self.unknown.append(Spot(place.line, place.column, one.name, "Definition", said))
+        odd = effects_off(base="Priority" not in one.properties, effects=options.effects)
+        self.warnings += [spot for warned in odd if (spot := self._spot(one, warned)) is not None]
         if routes:
             compiled.plan, compiled.routes, compiled.options = one.name, routes, options
             findings += check_part(compiled.part)
-            odd = (self._spot(one, warned) for warned in effects_off(compiled.part))
-            self.warnings += [spot for spot in odd if spot is not None]
         return findings
 
     def _spot(self, one: Resource, finding: Finding) -> Spot | None:

@@ -50,6 +50,17 @@ def test_check_warns_and_finds_nothing_wrong(tmp_path: Path, more: str, sentence
     assert f":{text[: text.index('Effects')].count(chr(10)) + 1}:" in said, "the line of the field"
 
 
+def test_check_warns_of_a_plan_whose_routes_lie_elsewhere(tmp_path: Path) -> None:
+    text = PLAN[: PLAN.index("      Routes:")]
+    file = tmp_path / "routes.yaml"
+    file.write_text(
+        f"{text}      Effects: off\n      Definition: 's3://plans/hailback/p.json?versionId=v1'\n", encoding="utf-8"
+    )
+    done = CliRunner().invoke(app, ["check", str(file), "--granted", "DefinitionsBucket=plans/hailback/"])
+    assert done.exit_code == 0, done.output
+    assert "warning: Plan.Effects: are off in the base plan: NOTHING goes out" in done.output
+
+
 def test_a_case_says_what_was_planned_and_not_sent(capsys: pytest.CaptureFixture[str]) -> None:
     never = {"error": SHADOW, "done_at": NOW}
     lines = (
