@@ -6,6 +6,7 @@ same for every source.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -71,6 +72,34 @@ ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("verified", "location", "country"), "Remove it; mentions do not tell it."),
 }
 """Names under which administrators may look for something, by their last part, and where it is."""
+
+LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*", re.ASCII)
+"""What sources tell of a language: `de`, `pt_BR`, X's `und` and `qme`."""
+LANGUAGES: dict[str, str] = {
+    name: code
+    for code, names in {
+        "en": "english englisch anglais",
+        "de": "german deutsch allemand",
+        "fr": "french français französisch",
+        "es": "spanish español spanisch",
+        "it": "italian italiano italienisch",
+        "pt": "portuguese português",
+        "nl": "dutch nederlands",
+        "pl": "polish polski",
+        "ja": "japanese 日本語",
+        "zh": "chinese 中文",
+        "da": "danish dansk",
+        "sv": "swedish svenska",
+        "tr": "turkish türkçe",
+        "ru": "russian русский",
+        "uk": "ukrainian українська",
+        "cs": "czech čeština",
+        "ko": "korean 한국어",
+        "ar": "arabic العربية",
+    }.items()
+    for name in names.split()
+}
+"""Names that administrators may write in place of the code."""
 
 INTENTS: tuple[str, ...] = get_args(Intent)
 CLOSED: dict[str, tuple[str | bool | None, ...]] = {

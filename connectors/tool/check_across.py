@@ -58,6 +58,23 @@ def unnamed(found: Sequence[Resource], stack: str) -> Iterator[Said]:
             )
 
 
+def same_place(found: Sequence[Resource]) -> Iterator[Said]:
+    """Sources that hear of the same posts: which of them is first is chance, and so is the route."""
+    seen: dict[tuple[str, str], str] = {}
+    for one in found:
+        given = one.properties
+        where = next(((name, given[name]) for name in ("BaseUrl", "Account") if given.get(name)), None)
+        if one.kind != "Custom::Source" or where is None or isinstance(where[1], Unknown):
+            continue
+        first = where[1][0] if isinstance(where[1], list) and where[1] else where[1]
+        place = (str(given.get("Connector")), str(first).rstrip("/").lower())
+        if isinstance(first, Unknown) or seen.setdefault(place, one.name) == one.name:
+            continue
+        sentence = f"is the same place as {seen[place]}: of a post that both hear, the first to come decides the route."
+        remedy = "Keep one source and ask for place in the routes, or see that their webhooks do not overlap."
+        yield Said("warnings", one, (where[0],), sentence, remedy)
+
+
 def _route(plan: Resource, index: int, route: object, values: Values) -> Iterator[Said]:
     """Systems and sources that a route names and that are none."""
     if not isinstance(route, dict):

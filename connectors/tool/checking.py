@@ -21,7 +21,7 @@ from connectors.tool.cfn_names import wrong_names
 from connectors.tool.cfn_paths import locate, shown, under
 from connectors.tool.cfn_text import Fields, Items, Leaf, Node, Place, Text
 from connectors.tool.cfn_values import OURS, Around, Path, Resource, Unknown, Values
-from connectors.tool.check_across import Said, across, unnamed
+from connectors.tool.check_across import Said, across, same_place, unnamed
 from connectors.tool.check_envelope import home_of, wrong_envelope, wrong_resources
 from connectors.tool.never_told import never_told
 from connectors.tool.unlikely import unlikely
@@ -244,7 +244,7 @@ class _Once:
                 if why:
                     self.unknown.append(Spot(place.line, place.column, one.name, shown(path), sentence))
             self._one(one, compiled)
-        for said in across(found, self._values, self._regions):
+        for said in (*across(found, self._values, self._regions), *same_place(found)):
             self._said(said)
         if not self._quiet and not self.findings:
             for said in unnamed(found, self._around.stack):
