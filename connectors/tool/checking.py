@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from connectors.core.plan import Plan, Route, SourceConfig, SystemConfig
+from connectors.core.plan import Beside, Plan, Route, SourceConfig, SystemConfig
 from connectors.core.plan_grammar import check_plan, check_source, check_system
 from connectors.core.plan_merge import PlanPart, check_part, effects_off, merge, merged
 from connectors.core.plan_options import Options, read_options
@@ -93,7 +93,11 @@ class Compiled:
         for name in (name for part in parts for name in part.systems):
             known.setdefault(name, SystemConfig.of(name, "unknown", "hailback/unknown", {}))
         found = merge(parts, known)
-        return found or Plan.of(tuple(merged(self.part, route) for route in self.routes), known)
+        if found is not None:
+            return found
+        part = self.part  # alone: its routes are shown as if they were on, also those of a shadow
+        said = Beside(id=part.id, priority=part.priority or 0, everywhere=part.everywhere, effects=part.effects)
+        return Plan.of(tuple(merged(part, route) for route in part.routes), known, True, (said,))
 
 
 def examine(text: Text, around: Around, granted: Mapping[str, str]) -> Report:

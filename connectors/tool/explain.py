@@ -221,17 +221,25 @@ def _say(router: Router, heard: Heard, *, as_json: bool) -> None:
             becomes = "counted, no case"
         which = f"{found['position']} of {found['of']}"
         typer.echo(f"{heard.mention.id}: route {found['route']} ({which}): {becomes}".encode())
-    if not found["effects"]:
-        typer.echo("  effects are off (Effects: off in the base plan): all of it is planned, and nothing goes out")
-    for one in found["shadows"]:
-        what = f"a case in {', else '.join(one['systems'])}" if one["opens"] else "counted, no case"
-        typer.echo(f"  shadow {one['plan']} (Effects: off) would take it: route {one['route']}: {what}".encode())
+    for line in _off(found):
+        typer.echo(f"  {line}".encode())
     for one in found["passed"]:
         typer.echo(f"  not {one['route']}: {_missed(one)}".encode())
         for other in one["others"]:
             typer.echo(f"      nor: {_missed(other)}".encode())
         if one["more"]:
             typer.echo(f"      nor {one['more']} more".encode())
+
+
+def _off(found: dict[str, Any]) -> Iterator[str]:
+    """What effects that are off make of it, and what plans beside the base would."""
+    if not found["effects"]:
+        yield "effects are off (Effects: off in the base plan): all of it is planned, and nothing goes out"
+    if found["in_shadow"]:
+        yield "its plan is a shadow (Effects: off): it takes nothing, the plans behind it serve the mention"
+    for one in found["shadows"]:
+        what = f"a case in {', else '.join(one['systems'])}" if one["opens"] else "counted, no case"
+        yield f"shadow {one['plan']} (Effects: off) would take it: route {one['route']}: {what}"
 
 
 def _missed(one: dict[str, Any]) -> str:

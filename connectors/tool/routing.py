@@ -88,6 +88,7 @@ def verdict(router: Router, facts: Facts) -> dict[str, Any]:
         "labels": list(route.labels) if route else [],
         "priority": route.priority if route else None,
         "effects": router.plan.effects,
+        "in_shadow": route is not None and route.plan in {one.id for one in router.plan.shadows},
         "shadows": [
             {"route": one.name, "plan": one.plan, "systems": list(one.systems), "opens": one.opens}
             for one in router.shadows(facts)

@@ -126,6 +126,22 @@ def test_plans_marks_the_versions_and_sums_up_the_shadows(small: Small, monkeypa
     assert (found["cases"], found["posts"], found["from"], found["to"]) == (1, 1, {"everything-else": 1}, {"bugs": 1})
 
 
+def test_a_file_of_a_shadow_alone_is_compared_and_explained_as_one(tmp_path: Path) -> None:
+    text = PLAN[: PLAN.index("        - Name: everything-else")].replace("thanks", "any")
+    text = text.replace("source: [!Ref Forum]", "kind: [post, reply, quote]").replace("text: [{prefix: Thanks}], ", "")
+    files = []
+    for name, said in (("on", "      Priority: 1\n"), ("off", "      Priority: 1\n      Effects: off\n")):
+        files.append(tmp_path / f"{name}.yaml")
+        files[-1].write_text(text.replace("      Routes:", f"{said}      Routes:"), encoding="utf-8")
+    done = CliRunner().invoke(app, ["plan", "diff", *map(str, files)])
+    assert done.output.splitlines()[0] == '~ plan hailback-routes/Plan: Effects: "on" → "off"', done.output
+    post = "events/discourse/post_created__heating.json"
+    on, off = (CliRunner().invoke(app, ["explain", str(file), post]).output for file in files)
+    assert "route hailback-routes/Plan/any" in off
+    assert "its plan is a shadow" in off
+    assert "its plan is a shadow" not in on
+
+
 def test_explain_names_the_shadow_that_would_take_a_mention() -> None:
     part = PlanPart.of("a/Plan", (Route(name="bugs", systems=(TRACKER,)),), priority=1, effects=False)
     rest = PlanPart.of("r/Plan", (Route(name="rest", systems=(TRACKER,)),))
