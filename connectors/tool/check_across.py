@@ -103,12 +103,15 @@ def _named(plan: Resource, name: str, path: Path, wanted: str, values: Values) -
     if not slash:
         return
     if stack != values.around.stack:
+        if values.around.asked:
+            return
         yield Said("unknown", plan, path, f"waits for {name[:80]}, a {what} of another stack.")
         return
     kind = values.kind(logical)
     if kind is None:
         near = closest(logical, [one.name for one in values.resources(wanted)])
-        remedy = f"Did you mean !Ref {near}?" if near else f"Write !Ref and the name of a {wanted}."
+        remedy = f"Write !Ref and the name of a {wanted}; or is this file another stack's? Then give --stack-name."
+        remedy = f"Did you mean !Ref {near}?" if near else remedy
         yield Said("findings", plan, path, f"{what} '{name[:80]}' is not in this file.", remedy)
     elif kind != wanted:
         yield Said("findings", plan, path, f"'{name[:80]}' is a {kind}.", f"Name a {wanted}.")

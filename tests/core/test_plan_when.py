@@ -77,7 +77,7 @@ def test_a_name_that_others_use_is_led_to_ours(when: object, sentence: str) -> N
         ({"text": {"prefx": "x"}}, "text: is a text and has no fields inside. Did you mean [{prefix: …}]?"),
         (
             {"text": [{"wildcard": {"equals-ignore-case": "*x*"}}]},
-            "text[0].wildcard: has no form for any case: capital",
+            "text[0].wildcard: has no form for any case",
         ),
         ({"text": [{"equals-ignore-case": {"wildcard": "*x*"}}]}, "text[0].equals-ignore-case: has no form for any"),
         ({"category": ["7"]}, "category: is not a field of a mention. Use place, such as place: ['7']"),
