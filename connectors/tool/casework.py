@@ -76,7 +76,7 @@ def waiting(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] =
         found.append(
             {
                 "what": f"{_KINDS[effect.kind]}{posts} for {effect.target}",
-                "why": _why(effect),
+                "why": _why(effect, effects),
                 "next_at": _time(effect.retry_at or effect.lease_until or effect.due_at),
             }
         )
@@ -102,11 +102,16 @@ _REASONS = {
 }
 
 
-def _why(effect: Effect) -> str:
+def _why(effect: Effect, among: Sequence[Effect] = ()) -> str:
+    """`among`: all of the case; of a notification each topic has a line of its own, and one of them the turn."""
     said = _REASONS.get(effect.state, effect.state.value)
     if effect.kind is EffectKind.NOTIFY and effect.state in {EffectState.PARKED, EffectState.UNKNOWN}:
         said = "not told" if effect.state is EffectState.PARKED else "it is not known whether it was told"
-        said += "; it is tried again" if effect.due_at else "; another topic has its turn, or none is left: redrive it"
+        same = effect.id.rpartition("#")[0]
+        turns = [one for one in among if one.id.rpartition("#")[0] == same and not one.state.final]
+        due = any(one.due_at is not None for one in turns)
+        others = "; another topic has its turn" if due else "; all topics were tried: `hailback redrive Undelivered`"
+        said += "; it is tried again" if effect.due_at else others
     tries = f", after {effect.attempt} attempt{'s' * (effect.attempt > 1)}" if effect.attempt else ""
     return f"{said}{tries}" + (f": {effect.error}" if effect.error else "")
 

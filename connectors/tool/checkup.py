@@ -18,6 +18,7 @@ from connectors.aws.health import registered
 from connectors.aws.ledger import REFUSED
 from connectors.core.case import SHARDS, Case, Effect, EffectState
 from connectors.core.compose import moment
+from connectors.tool import unheard
 from connectors.tool.dead_letters import DeadLetters
 from connectors.tool.deployment import Deployment
 from connectors.tool.pauses import HELD, held_places, is_held, on_purpose, shadow_runs, silenced
@@ -58,6 +59,7 @@ class Checkup:
         found: Document = {
             "at": moment(self._now),
             "plan": plan,
+            "topics": unheard.topics(plan["routes"], lambda region: self._deployment.client("sns", region)),
             "queues": self._queues(),
             "dead_letters": self._dead_letters(),
             "effects": (waits := _effects(effects, self._now)),
@@ -78,6 +80,7 @@ class Checkup:
         }
         found["wrong"] = [
             *wrong(found),
+            *unheard.told(plan["routes"], found["topics"]),
             *told(found["stranded"]),
             *vital_signs(found["vitals"]),
             *money_matters(found["spending"]),
