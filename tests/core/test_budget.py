@@ -143,7 +143,8 @@ def test_a_price_list_is_read_and_a_broken_one_refused(tmp_path: Path, monkeypat
     assert found is not None
     assert found.cost({"read": 3}) == Decimal("0.015")
     broken: dict[str, object]
-    for broken in ({"units": None}, {"pushed": "post"}, {"as_of": "lately"}, {"units": {"read": "dear"}}, {"units": {"read": -1}}):
+    units = [{"units": None}, {"units": {"read": "dear"}}, {"units": {"read": -1}}]
+    for broken in (*units, {"pushed": "post"}, {"as_of": "lately"}):
         (tmp_path / "acme" / "prices.json").write_text(json.dumps({**said, **broken}))
         with pytest.raises(ValueError, match=r"acme/prices\.json"):
             budget.prices("acme")
