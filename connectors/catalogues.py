@@ -20,6 +20,8 @@ def sources() -> Catalogue:
         polls=lambda name: name in connectors.POLLERS,
         pushes=lambda name: door.load(name) is not None,
         asks_as_somebody=lambda name: needs_credentials(connectors.poller(name)),
+        kind="source",
+        others=[name for name in connectors.SYSTEMS if name not in connectors.SOURCES],
     )
 
 
@@ -31,6 +33,8 @@ def systems() -> Catalogue:
         lambda name: connectors.system(name).settings_model,
         polls=lambda name: hasattr(connectors.system(name), "poll"),
         pushes=lambda name: door.load(name) is not None,
+        kind="system",
+        others=[name for name in connectors.SOURCES if name not in connectors.SYSTEMS],
     )
 
 

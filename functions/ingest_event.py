@@ -31,10 +31,12 @@ from connectors.aws.inbox import CHUNK, Parcel, SqsInbox, of_events, opened
 from connectors.aws.intake import Intake
 from connectors.aws.listeners import Listeners, place_of
 from connectors.aws.settings import Settings
+from connectors.aws.spending import TableSpending, WatchedSpending
 from connectors.aws.table import Table
+from connectors.core.budget import Standing, month_of, prices
 from connectors.core.hints import Errand
 from connectors.core.ingest import UNREAD, Ingested, Origin, ingest, read
-from connectors.core.models import AnyEvent, Deletion, Event, Unsupported
+from connectors.core.models import AnyEvent, Deletion, Event, Mention, Unsupported
 from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.understanding import Understanding
 
@@ -142,6 +144,7 @@ def _take_in(parcel: Parcel) -> None:
         events = [event for event in events if isinstance(event, Deletion)]
     polled = parcel.parsed and not parcel.fetched and isinstance(live, SourceConfig)
     origin = Origin(parcel.source, place.connector, polled, last=parcel.tries >= len(AGAIN))
+    _charge(live, parcel, events)
     done = ingest(events, origin, parcel.delivery, intake, whole=whole)
     logger.info("taken in", extra={"source": parcel.source, "events": dict(done.counts), "tries": parcel.tries})
     _pass_on(parcel, origin, done)
@@ -194,6 +197,28 @@ def _counted(source: str, count: int, at: int) -> None:
         _counts().add(source, count, at)
     except (BotoCoreError, ClientError):
         logger.warning("not counted", extra={"source": source, "count": count})
+
+
+def _charge(source: SourceConfig | SystemConfig | None, parcel: Parcel, events: Sequence[AnyEvent]) -> None:
+    """What a vendor charges for mentions that it pushes, counted before they are taken in: a delivery that is worked on
+    twice counts twice. Posts matter more than sums, so nothing fails because of it."""
+    if not isinstance(source, SourceConfig) or parcel.parsed:
+        return
+    pushed = sum(isinstance(event, Mention) and not event.own for event in events)
+    priced = prices(source.connector) if pushed else None
+    if priced is None or priced.pushed is None:
+        return
+
+    def low(found: Standing) -> None:
+        logger.warning("a budget runs low", extra={"source": source.id, "spent": found.sentence()})
+
+    settings, config, *_ = _adapters()
+    table = Table(clients.make("dynamodb"), settings.table)
+    try:
+        till = WatchedSpending(TableSpending(table), config, priced, low)
+        till.add(source.id, month_of(_now()), {priced.pushed: pushed})
+    except (BotoCoreError, ClientError):
+        logger.warning("its cost was not counted", extra={"source": source.id, "count": pushed})
 
 
 def _report(source: str, missed: int) -> None:

@@ -54,15 +54,18 @@ class Pollers:
         if found is None:
             raise MisconfiguredError(f"the source {source} is not deployed")
         kind = _kind(found)
-        document = self._document(kind, found)
+        document, missing = self._document(kind, found)
         try:
             settings = kind.settings_model.model_validate(found.settings)
             credentials = kind.credentials_model.model_validate(document)
         except ValidationError as error:
-            fields = ", ".join(sorted({".".join(map(str, fault["loc"])) for fault in error.errors()}))
+            faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors(include_input=False)]
+            fields = ", ".join(sorted({where or said.removeprefix("Value error, ") for where, said in faults}))
             secret = error.title == kind.credentials_model.__name__
             where = f"{found.secret}/credentials" if secret else found.id
             self._credentials.forget(found.secret)
+            if secret and missing is not None:  # it needs some after all
+                raise missing from missing.__cause__
             raise MisconfiguredError(f"{where}: {fields} missing or wrong; see the connector's README") from None
         left = max(1.0, ends - time.monotonic() - _MARGIN)
         client = HttpClient(
@@ -71,13 +74,13 @@ class Pollers:
         poller: SourcePoller = kind(settings, credentials, client)
         return poller
 
-    def _document(self, kind: Any, source: SourceConfig) -> dict[str, Any]:
-        """The credentials. Where a place may be asked without any, a secret that is not there is none."""
+    def _document(self, kind: Any, source: SourceConfig) -> tuple[dict[str, Any], MisconfiguredError | None]:
+        """The credentials. Where a place may be asked without any, a secret that is not there is none, and why."""
         try:
-            return self._credentials.credentials(source.secret)
+            return self._credentials.credentials(source.secret), None
         except MisconfiguredError as error:
             if not needs_credentials(kind) and absent(error):
-                return {}
+                return {}, error
             raise
 
 

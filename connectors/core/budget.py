@@ -4,6 +4,8 @@ A connector whose vendor charges by the call has a `prices.json` in its folder, 
 
     {"as_of": "2026-10-01", "currency": "USD", "source": "https://…", "units": {"post_read": 0.005}}
 
+`"pushed": "post_read"` beside them names the unit that each mention costs that the vendor pushes.
+
 Counted are units, not money: a corrected price corrects the month. Months are those of UTC. Pure, but for reading that
 file.
 """
@@ -34,6 +36,8 @@ class Prices:
     currency: str
     source: str
     units: Mapping[str, Decimal]
+    pushed: str | None = None
+    """The unit that a pushed mention costs; None where the vendor pushes for nothing."""
 
     def cost(self, spent: Mapping[str, int]) -> Decimal:
         """What these units cost; a unit without a price counts nothing, see `unpriced`."""
@@ -74,7 +78,7 @@ class Standing:
         begins = _name(_following(self.month))
         return (
             f"the budget of {_name(self.month)} is used up ({sums}), so it is not asked until {begins} begins; "
-            f"raise Budget and deploy to go on at once. Answers still go out."
+            f"raise Budget and deploy to go on at once. Answers still go out, pushed mentions still come in."
         )
 
 
@@ -124,10 +128,13 @@ def prices(connector: str) -> Prices | None:
     document = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     try:
         units = {str(name): Decimal(price) for name, price in document["units"].items()}
-        found = Prices(str(document["as_of"]), str(document["currency"]), str(document["source"]), units)
+        as_of, currency, source = (str(document[name]) for name in ("as_of", "currency", "source"))
+        found = Prices(as_of, currency, source, units, document.get("pushed"))
         datetime.fromisoformat(found.as_of)
     except (KeyError, TypeError, AttributeError, InvalidOperation, ValueError) as error:
         raise ValueError(f"connectors/{connector}/prices.json is not a price list: {error}") from error
+    if found.pushed is not None and found.pushed not in units:
+        raise ValueError(f"connectors/{connector}/prices.json: `pushed` names none of its units")
     if any(price < 0 for price in units.values()):
         raise ValueError(f"connectors/{connector}/prices.json has a price below nothing")
     return found

@@ -60,6 +60,8 @@ class Happening(StrEnum):
     """A system is gone: the case goes on under the plan in force."""
     SHADOWED = "shadowed"
     """A plan whose effects are off would have taken a post; nothing followed from that."""
+    RELEASED = "released"
+    """An administrator had sent what was planned while effects were off."""
     FAILED_OVER = "failed over"
     """The next system, or topic, was asked to take over."""
     UNDELIVERED = "undelivered"

@@ -6,6 +6,7 @@ same for every source.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -23,6 +24,7 @@ FIELDS: dict[str, FieldType] = {
     "authority": "text",
     "kind": "text",
     "conversation": "text",
+    "place": "text",
     "title": "text",
     "text": "text",
     "url": "text",
@@ -54,19 +56,50 @@ NOT_BUILT: dict[str, str] = {
 """Fields that administrators may expect, and what to do instead."""
 
 _WORDS = "Use text instead, such as text: [{wildcard: '*#refund*'}]."
+_PLACE = "Use place, such as place: ['7'] for a forum's category by its number."
 ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("emotion", "mood", "tone"), _MOOD),
     **dict.fromkeys(("body", "content", "message"), "Use text."),
     **dict.fromkeys(("keyword", "keywords", "hashtag", "hashtags"), _WORDS),
-    **dict.fromkeys(
-        ("channel", "network", "platform"), "Use connector for the kind of source, or source for one of them."
-    ),
+    **dict.fromkeys(("network", "platform"), "Use connector for the kind of source, or source for one of them."),
+    "channel": "Use place for a channel of a source, connector for a kind of source, or source for one of them.",
+    **dict.fromkeys(("board", "category", "category_id", "community", "room", "section", "subreddit"), _PLACE),
+    **dict.fromkeys(("category_name", "category_slug"), _PLACE),
     **dict.fromkeys(("date", "day", "hour", "hours", "weekday", "business_hours", "timestamp"), _MOMENT),
-    **dict.fromkeys(("label", "labels", "tag", "tags"), "Remove it; a route gives Labels and cannot ask for them."),
+    **dict.fromkeys(("label", "labels"), "Remove it; a route gives Labels and cannot ask for them."),
+    **dict.fromkeys(("tag", "tags"), f"Remove it; a source's tags are not told. {_WORDS}"),
     "priority": "Remove it; a route gives a Priority and cannot ask for it.",
     **dict.fromkeys(("verified", "location", "country"), "Remove it; mentions do not tell it."),
 }
 """Names under which administrators may look for something, by their last part, and where it is."""
+
+LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*", re.ASCII)
+"""What sources tell of a language: `de`, `pt_BR`, X's `und` and `qme`."""
+LANGUAGES: dict[str, str] = {
+    name: code
+    for code, names in {
+        "en": "english englisch anglais",
+        "de": "german deutsch allemand",
+        "fr": "french français französisch",
+        "es": "spanish español spanisch",
+        "it": "italian italiano italienisch",
+        "pt": "portuguese português",
+        "nl": "dutch nederlands",
+        "pl": "polish polski",
+        "ja": "japanese 日本語",
+        "zh": "chinese 中文",
+        "da": "danish dansk",
+        "sv": "swedish svenska",
+        "tr": "turkish türkçe",
+        "ru": "russian русский",
+        "uk": "ukrainian українська",
+        "cs": "czech čeština",
+        "ko": "korean 한국어",
+        "ar": "arabic العربية",
+    }.items()
+    for name in names.split()
+}
+"""Names that administrators may write in place of the code."""
 
 INTENTS: tuple[str, ...] = get_args(Intent)
 CLOSED: dict[str, tuple[str | bool | None, ...]] = {
@@ -107,6 +140,7 @@ def facts(
         "authority": mention.authority,
         "kind": mention.kind,
         "conversation": mention.conversation,
+        "place": mention.place,
         "title": mention.title,
         "text": mention.text,
         "url": mention.url,

@@ -45,11 +45,13 @@ class Mention(_Frozen):
 
     `version` is one orderable integer: higher wins, equal is a duplicate. `parent_id` and `conversation_id` are the
     vendor's own ids. `kind` tells a post that opens a conversation from a reply (`parent_id`) and from one that quotes
-    another (`quoted_id`; a reply that also quotes is a reply); None where the channel has no such thing. `own` is True
-    for a post by one of our accounts; `answer_key` is the key that it carries where it is an answer that Hailback sent.
-    `restored` marks a post that its source brought back after a deletion; `order` then says which came last (see
-    `Deletion.order`). `keep_raw` is False where the delivery also repeats what others said: their words may have to be
-    removed while this post stays.
+    another (`quoted_id`; a reply that also quotes is a reply); None where the channel has no such thing. `place` is
+    where in the source it was said, by the vendor's id that does not change, as text: a forum's category, a community,
+    a channel, a video; None where the source is one place. `own` is True for a post by one of our accounts;
+    `answer_key` is the key that it carries where it is an answer that Hailback sent. `restored` marks
+    a post that its source brought back after a deletion; `order` then says which came last (see `Deletion.order`).
+    `keep_raw` is False where the delivery also repeats what others said: their words may have to be removed while this
+    post stays.
     """
 
     type: Literal["mention"] = "mention"
@@ -62,6 +64,7 @@ class Mention(_Frozen):
     quoted_id: str | None = None
     version: int = 0
     author: Author | None = None
+    place: str | None = None
     title: str | None = None
     text: str = ""
     language: str | None = None

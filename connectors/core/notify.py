@@ -182,7 +182,8 @@ class Notifier:
             self._ledger.hand_on([(held, after)], [planned], event)
         else:
             planned = planned.model_copy(update={"attempt": known.attempt, "error": known.error})
-            self._ledger.hand_on([(held, after), (known, planned)], [], event)
+            repeated = held.rounds and held.error == after.error  # the round before has said it
+            self._ledger.hand_on([(held, after), (known, planned)], [], None if repeated else event)
         return after
 
     def _end_round(self, lines: _Lines, held: Effect, after: Effect) -> Effect:

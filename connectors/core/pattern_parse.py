@@ -40,6 +40,7 @@ MOST_BRANCHES = 1_000
 FARTHEST = 5e9
 OPERATORS = ("anything-but", "cidr", "equals-ignore-case", "exists", "numeric", "prefix", "suffix", "wildcard")
 _RESERVED = frozenset((*OPERATORS, "exactly", "regex", "=", "<", "<=", ">", ">="))
+_SPELLINGS = "List the spellings: [{wildcard: '*crash*'}, {wildcard: '*Crash*'}]."
 _INSTEAD = {
     "contains": "Write {wildcard: '*text*'}.",
     "equals": "Write the value itself, without an operator.",
@@ -47,6 +48,7 @@ _INSTEAD = {
     "in": "Write the values themselves in the list; any of them fits.",
     "not": "Write {anything-but: …}.",
     "regex": "There are no regular expressions; write {wildcard: 'be*end'}, or several of prefix and suffix.",
+    "wildcard-ignore-case": f"A wildcard tells capitals apart. {_SPELLINGS}",
     "null": "Write null itself; in a template, give When as a JSON text.",
 }
 
@@ -240,6 +242,8 @@ class _Parser:
         return Prefix(text) if name == "prefix" else Suffix(text)
 
     def _text(self, value: object, where: str) -> str:
+        if isinstance(value, Mapping) and (where.endswith(".wildcard") or "wildcard" in value):
+            self._wrong(where, "has no form for any case: capitals matter in a wildcard.", _SPELLINGS)
         if not isinstance(value, str):
             self._wrong(where, f"{_named(value)} is not a text.", "Write one text, in quotes.")
         return value

@@ -1,8 +1,9 @@
-"""What keeps an effect from going out though nothing is wrong: a shadow run, and administrators who hold a place.
+"""What keeps an effect from going out though nothing is wrong: effects are off, or administrators hold a place.
 
-In a shadow run (`Effects: off`) everything is planned and nothing is carried out: what is planned meanwhile ends as
-`SHADOW` and never goes out. What had been planned before waits, as everything does for a place with `Hold: true`: it is
-parked, visibly, looked at again each minute, and goes out when the hold ends. Nothing fails over because of a hold.
+With `Effects: off` in the base plan everything is planned and nothing is carried out: what is planned meanwhile ends as
+`SHADOW`, and goes out only if an administrator releases it. What had been planned before waits, as everything does for
+a place with `Hold: true`: it is parked, visibly, looked at again each minute, and goes out when the hold ends. Nothing
+fails over because of a hold.
 Pure, but for the ledger's port.
 """
 
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from connectors.core import failover
 from connectors.core.case import Case, Effect, EffectKind, EffectState, Happening, record_id
 from connectors.core.errors import ConflictError
 from connectors.core.ledger import Ledger, Pace, ended
@@ -90,8 +92,7 @@ def revive(ledger: Ledger, case: Case, system: str, brake: Brake, now: int, pace
     told = next((line for line in ledger.lines(case.id, f"notify#{Happening.OPENED}#") if _of_shadow(line)), None)
     lines = [record] if told is None else [record, told]
     due = now + int(pace.doorbell * 1000)
-    fresh = {"state": EffectState.PLANNED, "planned_at": now, "due_at": due, "done_at": None, "error": None}
-    changes = [(line, line.model_copy(update=fresh)) for line in lines]
+    changes = [(line, _again(line, now, due)) for line in lines]
     try:
         ledger.settle(changes)
     except ConflictError:
@@ -100,8 +101,35 @@ def revive(ledger: Ledger, case: Case, system: str, brake: Brake, now: int, pace
     return True
 
 
+def unsent(lines: Iterable[Effect]) -> list[Effect]:
+    """What was planned while effects were off, and never went out."""
+    return [line for line in lines if _of_shadow(line)]
+
+
+def released(case: Case, lines: Iterable[Effect], now: int, *, answers: bool) -> list[tuple[Effect, Effect]]:
+    """What was planned while effects were off, planned anew in the order of then, the record first.
+
+    Left as it is: what hangs on a system that does not hold the case any more; changes of status, for what the records
+    say now counts; and `answers` to the customer, unless they are asked for."""
+    held = failover.engaged(case)
+    fit = [
+        line
+        for line in unsent(lines)
+        if (line.kind in {EffectKind.RECORD, EffectKind.NOTE} and line.target in held)
+        or line.kind is EffectKind.NOTIFY
+        or (line.kind is EffectKind.REPLY and answers)
+    ]
+    fit.sort(key=lambda line: (line.kind is not EffectKind.RECORD, line.planned_at, line.id))
+    return [(line, _again(line, now + at, now)) for at, line in enumerate(fit)]
+
+
 def _of_shadow(line: Effect) -> bool:
     return line.state is EffectState.SUPERSEDED and line.error == SHADOW
+
+
+def _again(line: Effect, planned_at: int, due_at: int) -> Effect:
+    fresh = {"state": EffectState.PLANNED, "planned_at": planned_at, "due_at": due_at, "done_at": None, "error": None}
+    return line.model_copy(update=fresh)
 
 
 def _braked(line: Effect, brake: Brake, now: int) -> Effect | None:

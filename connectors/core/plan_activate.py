@@ -293,7 +293,7 @@ def _remarks(part: PlanPart, plan: Plan | None) -> list[Finding]:
         found.append(Finding("Priority", sentence, "Deploy a Custom::Plan without a Priority."))
     elif len({route.plan for route in plan.routes}) > 1:
         found += overshadowed(plan, None if part.base else part.id)
-    return [*found, *effects_off(part)]
+    return [*found, *effects_off(base=part.base, effects=part.effects)]
 
 
 def _systems(part: PlanPart, others: Sequence[PlanPart], store: Store, ran: bool) -> _Systems:

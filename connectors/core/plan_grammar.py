@@ -101,9 +101,14 @@ def _check_connector(
     )
     if secret is not None:
         findings += _check_secret(secret, grants)
-    near = None if connector is None else closest(connector, catalogue.names)
+    other = connector is not None and connector.lower() in catalogue.others
+    near = None if connector is None or other else closest(connector, catalogue.names)
     settings: dict[str, object] = {}
-    if connector is not None and connector not in catalogue.names:
+    if connector is not None and other:
+        right, wrong = ("system", "source") if catalogue.kind == "source" else ("source", "system")
+        remedy = f"Write Type: Custom::{right.title()}, or name one of: {', '.join(sorted(catalogue.names))}."
+        findings.append(Finding("Connector", f"'{short(connector)}' is a {right}, not a {wrong}.", remedy))
+    elif connector is not None and connector not in catalogue.names:
         meant = f"Did you mean {near}?" if near else f"Name one of: {', '.join(sorted(catalogue.names))}."
         findings.append(Finding("Connector", f"'{short(connector)}' is not a connector of this kind.", meant))
     common = ("Connector", "Secret", *beside)

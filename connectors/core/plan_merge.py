@@ -140,11 +140,11 @@ def check_part(part: PlanPart) -> list[Finding]:
     return findings
 
 
-def effects_off(part: PlanPart) -> list[Finding]:
+def effects_off(*, base: bool, effects: bool) -> list[Finding]:
     """What whoever deploys a plan with `Effects: off` has to know: a warning."""
-    if part.effects:
+    if effects:
         return []
-    if part.shadow:
+    if not base:
         sentence = "are off: a shadow. Its routes take nothing, so the plans behind it serve every mention."
         remedy = "`hailback plans shadows` shows what it would have taken; write Effects: on to put it in force."
         return [Finding("Effects", sentence, remedy)]

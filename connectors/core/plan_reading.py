@@ -36,6 +36,9 @@ class Catalogue:
     """Whether a connector tells by webhook what happened."""
     asks_as_somebody: Callable[[str], bool] = lambda _: True
     """Whether a connector that is asked cannot do without credentials."""
+    kind: str = "source"
+    others: Collection[str] = ()
+    """The names of those that are registered as the other kind only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-from connectors.core.facts import CLOSED, ELSEWHERE, FIELDS, MOST_COUNTED, NOT_BUILT, FieldType, field_type
+from connectors.core.facts import (
+    CLOSED,
+    ELSEWHERE,
+    FIELDS,
+    LANGUAGES,
+    MOST_COUNTED,
+    NOT_BUILT,
+    FieldType,
+    field_type,
+)
 from connectors.core.pattern import Key, Pattern
 from connectors.core.pattern_coerce import FieldType as Written
 from connectors.core.pattern_coerce import coerce
@@ -24,6 +34,8 @@ from connectors.core.pattern_operators import (
     Numeric,
     Prefix,
     PrefixIgnoreCase,
+    Suffix,
+    SuffixIgnoreCase,
 )
 from connectors.core.pattern_parse import OPERATORS, PatternError, parse, read
 from connectors.core.plan_reading import SYSTEM_ID, closest, short
@@ -35,6 +47,7 @@ _TYPES: dict[str, Written] = {
 }
 _METRICS = "metrics.<name>"
 _COUNTS = {"author.followers", "person.mentions"}
+_LIKE = (IgnoreCase, Prefix, PrefixIgnoreCase, Suffix, SuffixIgnoreCase)
 _LOGIC = {
     **dict.fromkeys(("or", "any"), "Did you mean $or?"),
     **dict.fromkeys(("and", "all"), "Write its fields without it: all fields of a When have to fit."),
@@ -108,9 +121,11 @@ def _unknown(given: object, where: str, path: str) -> Iterator[Finding]:
             yield Finding(at, "is not built yet.", remedy)
         elif isinstance(value, Mapping) and any(known.startswith(f"{field}.") for known in (*FIELDS, _METRICS)):
             yield from _unknown(value, at, field)
-        elif isinstance(value, Mapping) and field_type(field) is not None:
-            inner = {key: one for key, one in value.items() if key not in OPERATORS}
-            yield from _unknown(inner, at, field)
+        elif isinstance(value, Mapping) and (kind := field_type(field)) is not None:
+            if inner := [str(key) for key in value if key not in OPERATORS]:
+                near = closest(inner[0], OPERATORS)
+                remedy = f"Did you mean [{{{near}: …}}]?" if near else "Write a list of values."
+                yield Finding(at, f"is a {kind} and has no fields inside.", remedy)
         elif field_type(field) is None:
             yield Finding(at, *_meant(field))
 
@@ -169,19 +184,40 @@ def _outside(path: str, test: Check, where: str, closed: Mapping[str, tuple[obje
     known = closed.get(path)
     if known is not None and not any(test.fits(one) for one in known):  # type: ignore[arg-type]
         yield Finding(where, f"{test.words} can never be true.", _instead(test, known))
-    elif path == "source" and isinstance(test, Equals) and not SYSTEM_ID.fullmatch(str(test.value)):
-        yield Finding(where, f"{test.words} is not the id of a Custom::Source.", "Write !Ref and the resource's name.")
-    elif path == "created_at" and isinstance(test, Equals) and "T" not in str(test.value or "T"):
-        remedy = f"Write {{prefix: '{short(str(test.value))}'}}."
-        yield Finding(where, f"{test.words} can never be true: it is a moment, such as 2026-12-24T09:30:00Z.", remedy)
-    elif path == "author.handle" and (said := _spelt(test)).startswith("@"):
-        yield Finding(where, f"{test.words} can never be true: a handle has no @.", f"Write {short(said[1:])}.")
+    elif field_type(path) in {"text", "time"}:
+        yield from _no_such_text(path, test, where)
     elif path in _COUNTS and isinstance(test, Numeric) and _below(test, 0):
         yield Finding(where, f"{test.words} can never be true: it is counted from 0.", "Ask for 0 or more.")
     elif path == "person.mentions" and _beyond(test):
         yield Finding(where, f"{test.words} can never be true: it is counted to {MOST_COUNTED}.", "Ask for less.")
     elif path == "confidence" and not (isinstance(test, Equals) and test.value is None) and not _share(test):
         yield Finding(where, f"{test.words} can never be true: it lies between 0 and 1.", "Write a share such as 0.8.")
+
+
+def _no_such_text(path: str, test: Check, where: str) -> Iterator[Finding]:
+    """Texts that a field is never spelt as."""
+    if path == "source" and isinstance(test, Equals) and not SYSTEM_ID.fullmatch(str(test.value)):
+        yield Finding(where, f"{test.words} is not the id of a Custom::Source.", "Write !Ref and the resource's name.")
+    elif path == "source" and isinstance(test, _LIKE) and "/" not in test.text and _wrongly_cut(test):
+        sentence = f"{test.words} can never be true: a source is called stack/name."
+        yield Finding(where, sentence, f"Write !Ref and the resource's name, or {{suffix: '/{short(test.text)}'}}.")
+    elif path == "authority" and "://" in (said := _spelt(test)):
+        remedy = f"Write {short(host)}." if (host := urlsplit(said).netloc) else "Write a host such as forum.acme.com."
+        yield Finding(where, f"{test.words} can never be true: it is a host, not an address.", remedy)
+    elif path == "language" and (code := LANGUAGES.get(_spelt(test).strip().lower())):
+        sentence = f"{test.words} can never be true: a language is told by its code, in small letters."
+        yield Finding(where, sentence, f"Write {code}.")
+    elif path == "created_at" and isinstance(test, Equals) and "T" not in str(test.value or "T"):
+        remedy = f"Write {{prefix: '{short(str(test.value))}'}}."
+        yield Finding(where, f"{test.words} can never be true: it is a moment, such as 2026-12-24T09:30:00Z.", remedy)
+    elif path == "author.handle" and (said := _spelt(test)).startswith("@"):
+        yield Finding(where, f"{test.words} can never be true: a handle has no @.", f"Write {short(said[1:])}.")
+
+
+def _wrongly_cut(test: IgnoreCase | Prefix | PrefixIgnoreCase | Suffix | SuffixIgnoreCase) -> bool:
+    """Whether no `stack/name` is, begins or ends so. What begins with a word may be a stack, what ends with one a
+    resource; but no resource's name holds a hyphen."""
+    return isinstance(test, IgnoreCase) or (isinstance(test, Suffix | SuffixIgnoreCase) and "-" in test.text)
 
 
 def _spelt(test: Check) -> str:

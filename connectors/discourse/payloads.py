@@ -148,6 +148,7 @@ def _mention(envelope: Envelope, post: Mapping[str, Any], *, restored: bool = Fa
         kind=_kind(post, answered),
         version=1 if (version := _whole(post, "version")) is None else version,
         author=author,
+        place=_place(post),
         title=_string(post, "topic_title"),
         text=_MARK.sub("", text) if mark else text,
         language=_string(post, "locale"),
@@ -169,6 +170,12 @@ def _kind(post: Mapping[str, Any], answered: int | None) -> Literal["post", "rep
     if answered or (number or 0) > 1:
         return "reply"
     return "post" if number == 1 else None
+
+
+def _place(post: Mapping[str, Any]) -> str | None:
+    """The category's number: its slug may change, and is not in what the API lists."""
+    number = _whole(post, "category_id")
+    return None if number is None else str(number)
 
 
 def _deletion(envelope: Envelope, post: Mapping[str, Any]) -> Deletion:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.core.case import COUNTED, Case, CaseEvent, Effect, EffectKind, EffectState, Happening
 from connectors.core.compose import moment
+from connectors.core.pause import unsent
 from connectors.core.unanswered import waits_since
 from connectors.tool.deployment import DeploymentError
 
@@ -50,6 +51,7 @@ def dossier(cases: Cases, case: Case, *, with_text: bool = False) -> Document:
     return {
         **_summary(case, effects, timeline),
         "routing": [_routing(event) for event in timeline if event.kind in _ROUTING],
+        "shadows": [shadowed(event) for event in timeline if event.kind is Happening.SHADOWED],
         "detours": [_detour(event) for event in timeline if event.kind in _DETOURS],
         "joins": [_join(cases, case, event) for event in timeline if event.detail.get("joined")],
         "mentions": [_mention(cases, name, with_text) for name in mentions],
@@ -78,7 +80,7 @@ def waiting(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] =
         found.append(
             {
                 "what": f"{_KINDS[effect.kind]}{posts} for {effect.target}",
-                "why": _why(effect),
+                "why": _why(effect, effects),
                 "next_at": _time(effect.retry_at or effect.lease_until or effect.due_at),
             }
         )
@@ -104,11 +106,16 @@ _REASONS = {
 }
 
 
-def _why(effect: Effect) -> str:
+def _why(effect: Effect, among: Sequence[Effect] = ()) -> str:
+    """`among`: all of the case; of a notification each topic has a line of its own, and one of them the turn."""
     said = _REASONS.get(effect.state, effect.state.value)
     if effect.kind is EffectKind.NOTIFY and effect.state in {EffectState.PARKED, EffectState.UNKNOWN}:
         said = "not told" if effect.state is EffectState.PARKED else "it is not known whether it was told"
-        said += "; it is tried again" if effect.due_at else "; another topic has its turn, or none is left: redrive it"
+        same = effect.id.rpartition("#")[0]
+        turns = [one for one in among if one.id.rpartition("#")[0] == same and not one.state.final]
+        due = any(one.due_at is not None for one in turns)
+        others = "; another topic has its turn" if due else "; all topics were tried: `hailback redrive Undelivered`"
+        said += "; it is tried again" if effect.due_at else others
     tries = f", after {effect.attempt} attempt{'s' * (effect.attempt > 1)}" if effect.attempt else ""
     return f"{said}{tries}" + (f": {effect.error}" if effect.error else "")
 
@@ -122,6 +129,7 @@ def _summary(case: Case, effects: Sequence[Effect], events: Sequence[CaseEvent] 
         "waiting": waiting(case, effects, events),
         "unanswered_since": _time(waits_since(events)) if case.state == "open" else None,
         "refused": [{"what": f"{_KINDS[one.kind]} for {one.target}", "why": one.error or ""} for one in refused],
+        "unsent": [f"{_KINDS[one.kind]} for {one.target}" for one in unsent(effects)],
         "records": _records(case, effects),
         "systems": list(case.systems),
         "engaged": list(case.engaged or case.systems[:1]),
@@ -169,6 +177,20 @@ def _routing(event: CaseEvent) -> Document:
         "counted": said.get("counted") == "true",
         "skipped": [line for line in said.get("skipped", "").splitlines() if line],
         "added": {name: said[name] for name in ("system", "topics", "labels", "priority", "gone") if said.get(name)},
+    }
+
+
+def shadowed(event: CaseEvent) -> Document:
+    """What a plan beside the base whose effects are off would have made of a post."""
+    said = event.detail
+    return {
+        "at": moment(event.at),
+        "plan": said.get("shadow"),
+        "route": said.get("route"),
+        "instead_of": said.get("instead_of"),
+        "mention": event.mention,
+        "counted": said.get("counted") == "true",
+        "would": {name: said[name] for name in ("systems", "topics", "labels", "priority") if said.get(name)},
     }
 
 

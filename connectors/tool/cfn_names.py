@@ -172,4 +172,6 @@ class _Search:
         near = closest(name, known)
         what = kind.removeprefix("neither ").removeprefix("no ").replace(" nor a ", " or a ").removeprefix("a ")
         remedy = f"Did you mean {near}?" if near else f"Name a {what} of this file."
+        if not near and any(step.startswith("Case[") for step in steps):
+            remedy = "Name a system of this file; one of another stack by its id, such as hailback-routes/Tracker."
         return WrongName(node.place, steps, f"'{name[:80]}' is {kind} of this file.", remedy)

@@ -8,12 +8,14 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.tool.cfn_text import Fields, Items, Leaf, Node, Place, Text
+from connectors.tool.cfn_unknown import Unknown, guess
+
+__all__ = ["OURS", "Around", "Path", "Problem", "Resource", "Unknown", "Values"]
 
 Path = tuple[str | int, ...]
 """Steps into a resource's properties: field names and indexes."""
@@ -21,30 +23,6 @@ OURS = {"Custom::Source": "Custom::Source", "Custom::System": "Custom::System", 
 _MISSING = object()
 _OCTAL = re.compile(r"[+-]?0[0-7]+")
 _HOLE = re.compile(r"\$\{(!?)([^}]*)\}")
-_NAMELESS = {"Import", "Computed", "Mapped", "Nothing"}
-_SHAPES = {
-    "Secret": "hailback/{name}",
-    "Notify": "arn:aws:sns:{region}:{account}:hailback-{name}",
-    "Case": "{stack}/{name}",
-    "Account": "42",
-    "Poll": "5m",
-    "FailOverAfter": "2m",
-    "Coalesce": "1m",
-    "ServiceTimeout": "120",
-    "ServiceToken": "arn:aws:lambda:{region}:{account}:function:{name}",
-    "Budget": "1",
-}
-
-
-class Unknown(str):
-    """A text of which only the shape is known. `why` says what it waits for; '' where it is a finding already."""
-
-    why: str
-
-    def __new__(cls, text: str, why: str) -> Unknown:
-        made = super().__new__(cls, text)
-        made.why = why
-        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +39,10 @@ class Around:
     """Parameters that count as given, by a value that is not known."""
     known: bool = False
     """Whether region and account are those of the deployment, and not just any."""
+    asked: bool = False
+    """Whether the account is asked for what other stacks have, so that nothing of it is left open here."""
+    exports: Mapping[str, str] | None = None
+    """What other stacks export, by name; None where nobody was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +108,10 @@ class Values:
             found.places[()] = node.keys.get("Properties", at)
             self._at = None
             yield found
+
+    def made(self, one: Resource) -> str:
+        """What `Ref` of a topic of the file gives, deployed or not."""
+        return str(self._resource(one.name, one.kind, one.place, ()))
 
     def condition(self, name: str) -> bool:
         """Whether a condition holds, unknown parameters taken as given and different from all that they are compared
@@ -226,9 +212,17 @@ class Values:
             case "Fn::FindInMap" if len(several) >= 3:
                 return self._in_map([self._plain(one) for one in several], path, operand.place)
             case "Fn::ImportValue":
-                return self._unknown(path, "Import", f"the export {self._plain(operand)} of another stack")
+                return self._import(self._plain(operand), operand.place, path)
             case _:
                 return self._of_texts(name, [self._plain(one) for one in several], path)
+
+    def _import(self, name: object, place: Place, path: Path) -> str:
+        exports = self.around.exports
+        if exports is None or isinstance(name, Unknown):
+            return self._unknown(path, f"elsewhere/{name}", f"the export {name} of another stack")
+        if str(name) not in exports:
+            return self._refused(path, place, f"no stack exports {str(name)[:80]} here.", "Deploy that stack first.")
+        return exports[str(name)]
 
     def _of_texts(self, name: str, given: list[Any], path: Path) -> Any:
         match name, given:
@@ -362,15 +356,8 @@ class Values:
         return self._plain(node)
 
     def _unknown(self, path: Path, name: str, why: str) -> Unknown:
-        field_name = next((step for step in reversed(path) if isinstance(step, str)), "")
-        shape = "https://{name}.example" if field_name.endswith("Url") else _SHAPES.get(field_name, "{name}")
         around = self.around
-        clean = re.sub(r"[^A-Za-z0-9]", "", name) or "Unknown"
-        if name in _NAMELESS:  # two of them are seldom the same
-            clean = f"{clean}{zlib.crc32(why.encode() + repr(path).encode())}"
-        if "When" in path and "source" in path:
-            shape = _SHAPES["Case"]
-        return Unknown(shape.format(name=clean, stack=around.stack, region=around.region, account=around.account), why)
+        return guess(path, name, why, stack=around.stack, region=around.region, account=around.account)
 
     def _refused(self, path: Path, place: Place, sentence: str, remedy: str) -> Unknown:
         """For a value that CloudFormation would not take, or not as it is meant: nothing else is said about it."""

@@ -58,6 +58,23 @@ def unnamed(found: Sequence[Resource], stack: str) -> Iterator[Said]:
             )
 
 
+def same_place(found: Sequence[Resource]) -> Iterator[Said]:
+    """Sources that hear of the same posts: which of them is first is chance, and so is the route."""
+    seen: dict[tuple[str, str], str] = {}
+    for one in found:
+        given = one.properties
+        where = next(((name, given[name]) for name in ("BaseUrl", "Account") if given.get(name)), None)
+        if one.kind != "Custom::Source" or where is None or isinstance(where[1], Unknown):
+            continue
+        first = where[1][0] if isinstance(where[1], list) and where[1] else where[1]
+        place = (str(given.get("Connector")), str(first).rstrip("/").lower())
+        if isinstance(first, Unknown) or seen.setdefault(place, one.name) == one.name:
+            continue
+        sentence = f"is the same place as {seen[place]}: of a post that both hear, the first to come decides the route."
+        remedy = "Keep one source and ask for place in the routes, or see that their webhooks do not overlap."
+        yield Said("warnings", one, (where[0],), sentence, remedy)
+
+
 def _route(plan: Resource, index: int, route: object, values: Values) -> Iterator[Said]:
     """Systems and sources that a route names and that are none."""
     if not isinstance(route, dict):
@@ -86,12 +103,15 @@ def _named(plan: Resource, name: str, path: Path, wanted: str, values: Values) -
     if not slash:
         return
     if stack != values.around.stack:
+        if values.around.asked:
+            return
         yield Said("unknown", plan, path, f"waits for {name[:80]}, a {what} of another stack.")
         return
     kind = values.kind(logical)
     if kind is None:
         near = closest(logical, [one.name for one in values.resources(wanted)])
-        remedy = f"Did you mean !Ref {near}?" if near else f"Write !Ref and the name of a {wanted}."
+        remedy = f"Write !Ref and the name of a {wanted}; or is this file another stack's? Then give --stack-name."
+        remedy = f"Did you mean !Ref {near}?" if near else remedy
         yield Said("findings", plan, path, f"{what} '{name[:80]}' is not in this file.", remedy)
     elif kind != wanted:
         yield Said("findings", plan, path, f"'{name[:80]}' is a {kind}.", f"Name a {wanted}.")

@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.core.plan_configure import configure
 from connectors.core.plan_machine import Machine
-from connectors.core.plan_ports import Begun, Change, Outcome, Pointer, ResourceRequest
+from connectors.core.plan_ports import Begun, Change, Outcome, Pointer, ResourceRequest, Sight
 from connectors.tool.catalogues import grants, sources, systems
 from connectors.tool.cfn_paths import locate
+from connectors.tool.cfn_values import Unknown, Values
 from connectors.tool.checking import Report, Spot, examine
 from connectors.tool.deployed import around_deployed, machine_parameters
 from connectors.tool.reading import read_only
 
 if TYPE_CHECKING:
     from connectors.aws.config import ConfigStore
+    from connectors.aws.config_checks import AwsLookups
     from connectors.core.plan import Plan, SourceConfig, SystemConfig
     from connectors.core.plan_merge import PlanPart
     from connectors.tool.cfn_text import Text
-    from connectors.tool.cfn_values import Resource
+    from connectors.tool.cfn_values import Around, Resource
     from connectors.tool.deployment import Deployment
 
 _ORDER = ("Custom::Source", "Custom::System", "Custom::Plan")
@@ -87,12 +89,13 @@ class TrialStore:
 
 def examine_live(text: Text, deployment: Deployment, given: Mapping[str, str], name: str | None) -> Report:
     """Look at a template as the account would deploy it. Raises DeploymentError."""
-    around = replace(around_deployed(deployment, name or deployment.routes[0], given), known=True)
+    around = replace(around_deployed(deployment, name or deployment.routes[0], given), known=True, asked=True)
     granted = machine_parameters(deployment)
     report = examine(text, around, granted)
     if report.compiled is None:
         return report
-    machine = _machine(deployment, granted)
+    made = Made(text, around)
+    machine = _machine(deployment, granted, made)
     stack = f"arn:aws:cloudformation:{around.region}:{around.account}:stack/{around.stack}/trial"
     for one in sorted(report.compiled.resources, key=lambda one: _ORDER.index(one.kind) if one.kind in _ORDER else 9):
         if one.kind not in _ORDER or any(spot.resource == one.name for spot in report.findings):
@@ -106,15 +109,47 @@ def examine_live(text: Text, deployment: Deployment, given: Mapping[str, str], n
     return report
 
 
-def _machine(deployment: Deployment, granted: Mapping[str, str]) -> Machine:
+class Made:
+    """Topics and secrets that the file itself makes: a deployment makes them before what names them."""
+
+    def __init__(self, text: Text, around: Around) -> None:
+        values = Values(text, around)
+        self.topics = {values.made(one) for one in values.resources("AWS::SNS::Topic")}
+        self.secrets = {
+            name
+            for one in values.resources("AWS::SecretsManager::Secret")
+            if isinstance(name := one.properties.get("Name"), str) and not isinstance(name, Unknown)
+        }
+
+
+class TrialLookups:
+    """`core.plan_ports.Lookups`: the account's, and what the deployment will have made by then. Whether somebody hears
+    a topic that is not there yet only shows once it is."""
+
+    def __init__(self, lookups: AwsLookups, made: Made) -> None:
+        self._lookups, self._made, self.definition = lookups, made, lookups.definition
+
+    def secret(self, name: str) -> Sight:
+        """See `AwsLookups`."""
+        found = self._lookups.secret(name)
+        return Sight.FOUND if found is Sight.MISSING and name in self._made.secrets else found
+
+    def topic(self, arn: str) -> tuple[Sight, int | None]:
+        """See `AwsLookups`."""
+        found = self._lookups.topic(arn)
+        return (Sight.FOUND, None) if found[0] is Sight.MISSING and arn in self._made.topics else found
+
+
+def _machine(deployment: Deployment, granted: Mapping[str, str], made: Made) -> Machine:
     from connectors.aws.config import ConfigStore
     from connectors.aws.config_checks import AwsLookups
 
     sns = cache(lambda region: deployment.client("sns", region))
+    lookups = AwsLookups(deployment.client("secretsmanager"), sns, s3=lambda: deployment.client("s3"))
     store = TrialStore(ConfigStore(read_only(deployment.client("dynamodb")), deployment.outputs["TableName"]))
     return Machine(
         store=store,
-        lookups=AwsLookups(deployment.client("secretsmanager"), sns, s3=lambda: deployment.client("s3")),
+        lookups=TrialLookups(lookups, made),
         sources=sources(),
         systems=systems(),
         grants=grants(granted),

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from connectors.core.plan import Plan, Route, SourceConfig, SystemConfig
+from connectors.core.plan import Beside, Plan, Route, SourceConfig, SystemConfig
 from connectors.core.plan_grammar import check_plan, check_source, check_system
-from connectors.core.plan_merge import PlanPart, check_part, merge, merged
+from connectors.core.plan_merge import PlanPart, check_part, effects_off, merge, merged
 from connectors.core.plan_options import Options, read_options
 from connectors.core.plan_settings import Finding
 from connectors.tool.catalogues import grants, sources, systems
@@ -21,9 +21,10 @@ from connectors.tool.cfn_names import wrong_names
 from connectors.tool.cfn_paths import locate, shown, under
 from connectors.tool.cfn_text import Fields, Items, Leaf, Node, Place, Text
 from connectors.tool.cfn_values import OURS, Around, Path, Resource, Unknown, Values
-from connectors.tool.check_across import Said, across, unnamed
+from connectors.tool.check_across import Said, across, same_place, unnamed
 from connectors.tool.check_envelope import home_of, wrong_envelope, wrong_resources
 from connectors.tool.never_told import never_told
+from connectors.tool.unlikely import unlikely
 
 MOST_INLINE, MOST_IN_S3 = 51_200, 1_000_000
 """Bytes of a template, sent along or in S3.
@@ -92,7 +93,11 @@ class Compiled:
         for name in (name for part in parts for name in part.systems):
             known.setdefault(name, SystemConfig.of(name, "unknown", "hailback/unknown", {}))
         found = merge(parts, known)
-        return found or Plan.of(tuple(merged(self.part, route) for route in self.routes), known)
+        if found is not None:
+            return found
+        part = self.part  # alone: its routes are shown as if they were on, also those of a shadow
+        said = Beside(id=part.id, priority=part.priority or 0, everywhere=part.everywhere, effects=part.effects)
+        return Plan.of(tuple(merged(part, route) for route in part.routes), known, True, (said,))
 
 
 def examine(text: Text, around: Around, granted: Mapping[str, str]) -> Report:
@@ -243,15 +248,16 @@ class _Once:
                 if why:
                     self.unknown.append(Spot(place.line, place.column, one.name, shown(path), sentence))
             self._one(one, compiled)
-        for said in across(found, self._values, self._regions):
+        for said in (*across(found, self._values, self._regions), *same_place(found)):
             self._said(said)
         if not self._quiet and not self.findings:
             for said in unnamed(found, self._around.stack):
                 self._said(said)
         named = {name: one.connector for name, one in compiled.sources.items()}
         for plan in (one for one in found if one.name == compiled.plan):
-            untold = never_told(compiled.routes, named, everywhere=compiled.options.everywhere)
-            self.warnings += [warned for one in untold if (warned := self._spot(plan, one)) is not None]
+            odd = never_told(compiled.routes, named, everywhere=compiled.options.everywhere)
+            odd += [one for one in unlikely(compiled.routes, named) if one.path not in {said.path for said in odd}]
+            self.warnings += [warned for one in odd if (warned := self._spot(plan, one)) is not None]
         return compiled
 
     def _one(self, one: Resource, compiled: Compiled) -> None:
@@ -277,6 +283,8 @@ class _Once:
             place = one.places.get(("Definition",), one.place)
             said = f"the routes lie in {options.definition}; --live reads them."
             self.unknown.append(Spot(place.line, place.column, one.name, "Definition", said))
+        odd = effects_off(base="Priority" not in one.properties, effects=options.effects)
+        self.warnings += [spot for warned in odd if (spot := self._spot(one, warned)) is not None]
         if routes:
             compiled.plan, compiled.routes, compiled.options = one.name, routes, options
             findings += check_part(compiled.part)

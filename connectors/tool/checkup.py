@@ -18,10 +18,12 @@ from connectors.aws.health import registered
 from connectors.aws.ledger import REFUSED
 from connectors.core.case import SHARDS, Case, Effect, EffectState
 from connectors.core.compose import moment
+from connectors.tool import unheard
 from connectors.tool.dead_letters import DeadLetters
 from connectors.tool.deployment import Deployment
-from connectors.tool.pauses import HELD, held_places, is_held, on_purpose, shadow_runs
+from connectors.tool.pauses import HELD, held_places, is_held, on_purpose, shadow_runs, silenced
 from connectors.tool.plain import counted, many, row_name
+from connectors.tool.shadows import would_take
 from connectors.tool.spending import gaps, money_matters, spending
 from connectors.tool.stranded import stranded, told
 from connectors.tool.vitals import vital_signs, vitals
@@ -57,6 +59,7 @@ class Checkup:
         found: Document = {
             "at": moment(self._now),
             "plan": plan,
+            "topics": unheard.topics(plan["routes"], lambda region: self._deployment.client("sns", region)),
             "queues": self._queues(),
             "dead_letters": self._dead_letters(),
             "effects": (waits := _effects(effects, self._now)),
@@ -71,12 +74,13 @@ class Checkup:
             "failed_over": self._failed_over(changed := self._changed()),
             "stranded": stranded(changed, self._config),
             "held": held_places(self._config, self._listened(sources), systems, waits),
-            "shadows": shadow_runs(self._config.shadows(), waits, self._now),
+            "shadows": self._shadows(waits, changed),
             "also_due": {name: len(items) for name, items in sorted(by_type.items())},
             "cut": [f"only the first {self._most} items of each shard of the due index were read"] if more else [],
         }
         found["wrong"] = [
             *wrong(found),
+            *unheard.told(plan["routes"], found["topics"]),
             *told(found["stranded"]),
             *vital_signs(found["vitals"]),
             *money_matters(found["spending"]),
@@ -216,6 +220,12 @@ class Checkup:
     def _listened(self, sources: Iterable[Document]) -> list[str]:
         """Sources of all stacks, also of those that this look was not told of."""
         return [*(one["id"] for one in sources), *registered(self._deployment.table)]
+
+    def _shadows(self, waits: Sequence[Document], changed: Sequence[Case]) -> list[Document]:
+        """Where effects are off, or were; what that came to in the last day."""
+        runs, cases, plan = self._config.shadows(), self._deployment.cases, self._config.active_plan()
+        would = would_take(cases, plan, self._now - 86_400_000, self._most) if plan and plan.shadows else []
+        return shadow_runs(runs, waits, self._now, would, silenced(cases, changed, runs, self._now))
 
     def _changed(self) -> list[Case]:
         """Of the cases that are not solved, those that changed last."""

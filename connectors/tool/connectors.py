@@ -20,17 +20,22 @@ TICKS = (("receives", "receives"), ("asked", "is asked"), ("answers", "answers")
 def connectors(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every event.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As README.md has it.")] = False,
+    fields: Annotated[
+        bool, typer.Option("--fields", help="Which source tells which field of a mention, as docs/patterns.md has it.")
+    ] = False,
 ) -> None:
     """List the connectors: what each can do, what it was proven against, its events. Needs no AWS."""
     from connectors.core.manifest import ManifestError
 
     try:
-        found = rows()
+        found, told = rows(), field_table() if fields else ""
     except ManifestError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2).encode())
+    elif fields:
+        typer.echo(told.encode())
     elif markdown:
         typer.echo(table(found).encode())
     else:
@@ -77,6 +82,24 @@ def table(found: list[Row]) -> str:
         )
     words = "; ".join(f"*{status}* is {what}" for status, what in STATUS.items())
     return "\n".join([*lines, "", f"Of the states, {words}."])
+
+
+def field_table() -> str:
+    """The table in docs/patterns.md: every field that some connector never tells. Raises ManifestError."""
+    import connectors as registry
+    from connectors.core import manifest
+    from connectors.core.facts import FIELDS
+    from connectors.tool.never_told import why_untold
+
+    names = sorted(registry.SOURCES)
+    unset = {name: manifest.load(name).unset for name in names}
+    cells = {field: [why_untold(field, name, unset.__getitem__) is None for name in names] for field in FIELDS}
+    lines = [f"| Field | {' | '.join(f'`{name}`' for name in names)} |", f"|---|{'---|' * len(names)}"]
+    for field, told in cells.items():
+        if not all(told):
+            lines.append(f"| `{field}` | {' | '.join('told' if one else 'never' for one in told)} |")
+    everywhere = ", ".join(f"`{field}`" for field, told in cells.items() if all(told))
+    return "\n".join([*lines, "", f"All of them tell, or the machine knows: {everywhere}."])
 
 
 def _does(row: Row) -> str:

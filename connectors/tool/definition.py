@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from connectors.core.plan_grammar import check_plan
-from connectors.core.plan_merge import check_part
-from connectors.core.plan_options import Address, Options, read_definition, read_options
-from connectors.core.plan_ports import Sight
-from connectors.core.plan_settings import Finding
-from connectors.tool.catalogues import grants, sources
 from connectors.tool.target import stop
 
 if TYPE_CHECKING:
+    from connectors.core.plan_options import Address, Options
+    from connectors.core.plan_settings import Finding
     from connectors.tool.checking import Compiled
     from connectors.tool.deployment import Deployment
 
@@ -28,7 +24,7 @@ DefinitionOption = Annotated[
         help="What a template's `Definition` names, as a file; again for a second template. From S3 otherwise.",
     ),
 ]
-Bodies = Callable[[Address], bytes]
+Bodies = Callable[["Address"], bytes]
 
 
 def bodies(files: list[Path] | None, deployment: Deployment | None) -> Bodies:
@@ -53,6 +49,7 @@ def bodies(files: list[Path] | None, deployment: Deployment | None) -> Bodies:
 
 def _stored(address: Address, deployment: Deployment) -> bytes:
     from connectors.aws.config_checks import read_object
+    from connectors.core.plan_ports import Sight
 
     sight, body = read_object(deployment.client("s3"), address)
     if sight is not Sight.FOUND:
@@ -63,6 +60,11 @@ def _stored(address: Address, deployment: Deployment) -> bytes:
 
 def fill(found: Compiled, granted: Mapping[str, str], body: Bodies) -> list[Finding]:
     """Add to a template's documents the routes of its definition, if it has one; what is wrong with those."""
+    from connectors.core.plan_grammar import check_plan
+    from connectors.core.plan_merge import check_part
+    from connectors.core.plan_options import read_definition, read_options
+    from connectors.tool.catalogues import grants, sources
+
     plan = next((one for one in found.resources if one.kind == "Custom::Plan" and "Definition" in one.properties), None)
     if plan is None:
         return []
@@ -81,4 +83,6 @@ def fill(found: Compiled, granted: Mapping[str, str], body: Bodies) -> list[Find
 
 def _without(options: Options) -> Options:
     """As they are for routes that stand in the template: a part is the same wherever its routes came from."""
-    return Options(options.priority, options.everywhere, options.effects)
+    from dataclasses import replace
+
+    return replace(options, definition=None)

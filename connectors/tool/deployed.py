@@ -32,7 +32,18 @@ def around_deployed(deployment: Deployment, stack: str, given: Mapping[str, str]
         }
     except DeploymentError:
         before, physical = {}, {}
-    return Around(stack, region, account, {**before, **given}, physical)
+    return Around(stack, region, account, {**before, **given}, physical, exports=_exports(deployment))
+
+
+def _exports(deployment: Deployment) -> dict[str, str] | None:
+    """What the stacks of this region export; None where that may not be asked."""
+    from botocore.exceptions import ClientError
+
+    try:
+        pages = deployment.client("cloudformation").get_paginator("list_exports").paginate()
+        return {one["Name"]: one["Value"] for page in pages for one in page["Exports"]}
+    except ClientError:
+        return None
 
 
 def _parameters(deployment: Deployment, stack: str) -> dict[str, str]:

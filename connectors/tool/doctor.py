@@ -50,7 +50,7 @@ def show(found: Row) -> None:
     """The document on the screen."""
     from rich.markup import escape
 
-    from connectors.tool import pauses
+    from connectors.tool import pauses, unheard
     from connectors.tool.show import console
     from connectors.tool.spending import line
     from connectors.tool.vitals import lines
@@ -61,8 +61,9 @@ def show(found: Row) -> None:
     for sentence in [*rest, *found["on_purpose"]]:
         out.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
     plan = found["plan"]
-    said = [f"{one['name']}: {' else '.join(one['systems'])}" for one in plan["routes"]]
+    said = [f"{one['name']}: {' else '.join(one['systems']) or 'counted'}" for one in plan["routes"]]
     _section(out, "Plan", [f"{plan['version']}  {'; '.join(said)}"] if plan["version"] else ["none"])
+    _section(out, "Topics", unheard.lines(found["topics"]))
     _section(out, "Queues", [_queue(one) for one in found["queues"]])
     _section(out, "Dead letters", [line for one in found["dead_letters"] for line in _dead(one)])
     _section(out, "What waits", [_effect(one) for one in found["effects"]])

@@ -61,7 +61,8 @@ def explain(
         compiled = _compiled(asked.template, deployment, pairs(parameters or []), name, pairs(granted or []), texts)
         router = _router(compiled, deployment)
         for heard in asked.mentions(compiled, deployment):
-            _say(router, heard, as_json=as_json)
+            taken = _taken(heard, deployment) if heard.mention.id in asked.ids else None
+            _say(router, heard, taken, as_json=as_json)
 
 
 class _Asked:
@@ -202,25 +203,36 @@ def _router(compiled: Compiled | None, deployment: Deployment | None) -> Router:
     return Router(plan)
 
 
-def _say(router: Router, heard: Heard, *, as_json: bool) -> None:
+def _taken(heard: Heard, deployment: Deployment | None) -> dict[str, str | None] | None:
+    """Which route has the case of a mention that was taken in; None where it has none."""
+    meta = deployment.cases.mention(heard.mention.id)[0] if deployment else None
+    case = deployment.cases.case(str(meta["case"])) if deployment and meta and "case" in meta else None
+    return {"case": case.id, "route": case.route, "plan": case.plan_version} if case and case.route else None
+
+
+def _say(router: Router, heard: Heard, taken: dict[str, str | None] | None, *, as_json: bool) -> None:
     from connectors.tool.routing import verdict
 
     asked = heard.facts()
-    found = {"mention": heard.mention.id, "source": heard.source, **verdict(router, asked)}
+    unplaced = isinstance(heard.source, str) and "/" not in heard.source
+    found = {"mention": heard.mention.id, "source": None if unplaced else heard.source, **verdict(router, asked)}
+    found["taken"] = taken
     if as_json:
         typer.echo(json.dumps({**found, "facts": asked}, ensure_ascii=False).encode())
         return
     if found["route"] is None:
         typer.echo(f"{heard.mention.id}: no route takes it".encode())
     else:
-        if heard.mention.own:
-            becomes = "our own post: it opens no case"
-        elif found["opens"]:
-            becomes = f"a case in {', else '.join(found['systems'])}; told: {', else '.join(found['topics'])}"
-        else:
-            becomes = "counted, no case"
         which = f"{found['position']} of {found['of']}"
-        typer.echo(f"{heard.mention.id}: route {found['route']} ({which}): {becomes}".encode())
+        typer.echo(f"{heard.mention.id}: route {found['route']} ({which}): {_becomes(heard, found)}".encode())
+    if taken:
+        plan = "" if taken["plan"] == router.plan.version else f", by the plan {taken['plan']}"
+        typer.echo(f"  in fact its case {taken['case']} is with the route {taken['route']}{plan}".encode())
+    if unplaced:
+        said = f"no source here is of {heard.mention.connector}: which one it came in by is not known; say --source"
+        typer.echo(f"  {said}".encode())
+    for line in _off(found):
+        typer.echo(f"  {line}".encode())
     for one in found["passed"]:
         typer.echo(f"  not {one['route']}: {_missed(one)}".encode())
         for other in one["others"]:
@@ -229,6 +241,27 @@ def _say(router: Router, heard: Heard, *, as_json: bool) -> None:
             typer.echo(f"      nor {one['more']} more".encode())
 
 
+def _becomes(heard: Heard, found: dict[str, Any]) -> str:
+    if heard.mention.own:
+        return "our own post: it opens no case"
+    if not found["opens"]:
+        return "counted, no case"
+    return f"a case in {', else '.join(found['systems'])}; told: {', else '.join(found['topics'])}"
+
+
+def _off(found: dict[str, Any]) -> Iterator[str]:
+    """What effects that are off make of it, and what plans beside the base would."""
+    if not found["effects"]:
+        yield "effects are off (Effects: off in the base plan): all of it is planned, and nothing goes out"
+    if found["in_shadow"]:
+        yield "its plan is a shadow (Effects: off): it takes nothing, the plans behind it serve the mention"
+    for one in found["shadows"]:
+        what = f"a case in {', else '.join(one['systems'])}" if one["opens"] else "counted, no case"
+        yield f"shadow {one['plan']} (Effects: off) would take it: route {one['route']}: {what}"
+
+
 def _missed(one: dict[str, Any]) -> str:
     always = f", as always ({one['never_told']})" if one["never_told"] else ""
+    if one["field"] == "source" and "/" not in one["found"]:
+        return f"source should be {one['expected']}, is not known"
     return f"{one['field']} should be {one['expected']}, is {one['found']}{always}"

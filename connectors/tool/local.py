@@ -174,7 +174,12 @@ class RunningStack(Deployment):
             credentials=self.credentials,
             webhooks={name: source.url for name, source in self.sources().items()},
             pid=os.getpid(),
-            children={"aws": self.aws._process.pid, "tracker": self.tracker.pid},  # noqa: SLF001 - only shown
+            children={
+                "aws": self.aws._process.pid,  # noqa: SLF001 - only shown
+                "tracker": self.tracker.pid,
+                "zendesk": self.zendesk.process.pid,
+                "forum": self.forum.process.pid,
+            },
             kept=kept,
         )
 

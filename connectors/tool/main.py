@@ -16,6 +16,7 @@ from connectors.tool.plans import plan, plans
 from connectors.tool.reconcile import reconcile
 from connectors.tool.redrive import redrive
 from connectors.tool.rehearse import rehearse
+from connectors.tool.release import release
 from connectors.tool.run import run
 from connectors.tool.schema import schema
 from connectors.tool.send import send
@@ -31,7 +32,7 @@ app = typer.Typer(
 )
 
 COMMANDS = (
-    *(up, run, send, parse, cases, case, doctor, redrive, reconcile, connectors),
+    *(up, run, send, parse, cases, case, doctor, redrive, release, reconcile, connectors),
     *(init, check, explain, rehearse, schema),
 )
 for command in COMMANDS:

@@ -59,7 +59,7 @@ def never_told(
         lost = [any(not met for _, met, _ in one) for one in dead]
         for untold in dead:
             for key, met, whys in untold:
-                where = next(_written(route.when, key, f"Routes[{number}].When"), f"Routes[{number}].When.{key.path}")
+                where = next(written(route.when, key, f"Routes[{number}].When"), f"Routes[{number}].When.{key.path}")
                 said = "every post meets this" if met else "the route takes nothing"
                 if not met and not all(lost):
                     said = "this alternative takes nothing"
@@ -104,15 +104,15 @@ def _values(key: Key | None) -> set[str] | None:
     return {test.value for test in key.tests if isinstance(test, Equals) and isinstance(test.value, str)}
 
 
-def _written(when: object, key: Key, path: str, rest: str | None = None) -> Iterator[str]:
+def written(when: object, key: Key, path: str, rest: str | None = None) -> Iterator[str]:
     """Where a condition stands in a pattern, in `$or` too; of several on the same field the one that asks the same."""
     rest = key.path if rest is None else rest
     for name, inner in when.items() if isinstance(when, Mapping) else ():
         if name == "$or" and isinstance(inner, list):
             for index, one in enumerate(inner):
-                yield from _written(one, key, f"{path}.$or[{index}]", rest)
+                yield from written(one, key, f"{path}.$or[{index}]", rest)
         elif name == rest:
             if isinstance(inner, list) and parse({key.path: inner}).branches[0].keys[0].tests == key.tests:
                 yield f"{path}.{name}"
         elif rest.startswith(f"{name}."):
-            yield from _written(inner, key, f"{path}.{name}", rest[len(name) + 1 :])
+            yield from written(inner, key, f"{path}.{name}", rest[len(name) + 1 :])

@@ -1,4 +1,4 @@
-"""What `hailback doctor` says of what administrators keep back on purpose: places with `Hold: true`, shadow runs.
+"""What `hailback doctor` says of what administrators keep back on purpose: places with `Hold: true`, `Effects: off`.
 
 Nothing of it is wrong, and nothing of it may be forgotten: it is told beside the answer, with what waits for it.
 """
@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
+from connectors.core.case import Case
 from connectors.core.compose import moment
+from connectors.core.pause import unsent
 from connectors.core.plan_ports import Interval
 from connectors.tool.plain import counted
+from connectors.tool.shadows import sentence
 
 Document = dict[str, Any]
 HELD = "Held: "
@@ -38,17 +42,34 @@ def held_places(
     return found
 
 
-def shadow_runs(shadows: Mapping[str, tuple[Interval, ...]], effects: Sequence[Document], now: int) -> list[Document]:
-    """Shadow runs that go on, and those that ended within a week. `plan` is None for the one of everything."""
+def shadow_runs(
+    shadows: Mapping[str, tuple[Interval, ...]],
+    effects: Sequence[Document],
+    now: int,
+    would: Iterable[Document] = (),
+    silent: int = 0,
+) -> list[Document]:
+    """When effects were off: now, and in runs that ended within a week. `plan` is None for the base, for which `silent`
+    cases have something that was not sent; another is a shadow, and `would` says what it would have taken."""
     found = []
     off = [one for one in effects if is_held(one["why"]) and "Effects: off" in one["why"]]
+    taken = {one["plan"]: one for one in would}
     for key, runs in sorted(shadows.items()):
         for since, until in runs:
             if until is None or until > now - _DAYS:
-                waits = _waits(off) if until is None else []
                 ended = None if until is None else moment(until)
-                found.append({"plan": key or None, "since": moment(since), "until": ended, "waits": waits})
+                row: Document = {"plan": key or None, "since": moment(since), "until": ended}
+                row["waits"] = _waits(off) if until is None and not key else []
+                found.append({**row, "unsent": 0 if key else silent, "would": taken.get(key)})
     return found
+
+
+def silenced(cases: Cases, changed: Iterable[Case], shadows: Mapping[str, tuple[Interval, ...]], now: int) -> int:
+    """Of these cases, how many have something that was planned while effects were off, and never sent. Looks only where
+    that was so within a week."""
+    if not any(until is None or until > now - _DAYS for _, until in shadows.get("", ())):
+        return 0
+    return sum(bool(unsent(cases.effects(case.id))) for case in changed)
 
 
 def _waits(effects: Iterable[Document]) -> list[Document]:
@@ -68,20 +89,39 @@ def on_purpose(held: Iterable[Document], shadows: Iterable[Document]) -> list[st
         f"{'for' if one['kind'] == 'source' else 'to'} it; {_waiting(one['waits'])}"
         for one in held
     ]
-    return said + [
-        f"on purpose: {_whose(one)} since {one['since']}, a shadow run; {_waiting(one['waits'])}"
-        for one in shadows
-        if one["until"] is None
-    ]
+    lasting = [one for one in shadows if one["until"] is None]
+    said += [_off(one) if one["plan"] is None else _shadow(one) for one in lasting]
+    ended = [one for one in shadows if one["until"] is not None and one["plan"] is None and one["unsent"]]
+    if ended and not any(one["plan"] is None for one in lasting):
+        one = ended[-1]
+        said.append(
+            f"on purpose: effects were off from {one['since']} to {one['until']}, and of "
+            f"{counted(one['unsent'], 'case')} something was not sent: hailback release --dry-run --all"
+        )
+    return said
+
+
+def _off(one: Document) -> str:
+    return (
+        f"on purpose: the base plan's effects are off since {one['since']}, so NOTHING goes out; "
+        f"of {counted(one['unsent'], 'case')} something was planned and not sent; {_waiting(one['waits'])}"
+    )
+
+
+def _shadow(one: Document) -> str:
+    """One beside the base."""
+    return f"on purpose: effects of {one['plan']} are off since {one['since']}" + (
+        f"; {sentence(one['would'], '24h')}" if one["would"] else ", a shadow"
+    )
 
 
 def lines(shadows: Iterable[Document]) -> list[str]:
-    """Shadow runs on the screen, the ended ones too: what they planned did not go out, and never will."""
+    """On the screen, the ended ones too."""
     return [f"{_whose(one)} from {one['since']} to {one['until'] or 'now'}" for one in shadows]
 
 
 def _whose(one: Document) -> str:
-    return f"effects of {one['plan']} are off" if one["plan"] else "all effects are off"
+    return f"effects of {one['plan']} were off (a shadow)" if one["plan"] else "all effects were off"
 
 
 def _waiting(waits: Sequence[Document]) -> str:

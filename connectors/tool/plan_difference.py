@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connectors.core.plan import Plan, Route, SystemConfig
+from connectors.core.plan import Beside, Plan, Route, SystemConfig
 
 _NAMES = {
     "opens": "Open",
@@ -24,8 +24,9 @@ Change = dict[str, Any]
 
 
 def difference(before: Plan, after: Plan) -> dict[str, Any]:
-    """Everything that is different. Routes are told apart by their names; so are systems, by their ids."""
-    old, new = ({route.name: route for route in plan.routes} for plan in (before, after))
+    """Everything that is different. Routes are told apart by their names; so are systems, by their ids. Those of a plan
+    whose effects are off count as there: that it takes nothing is said once."""
+    old, new = ({route.name: route for route in plan.as_if_on} for plan in (before, after))
     routes = [{"route": name, "fields": _route(old[name], new[name])} for name in new if name in old]
     return {
         "before": before.version,
@@ -36,17 +37,35 @@ def difference(before: Plan, after: Plan) -> dict[str, Any]:
         "changed": [one for one in routes if one["fields"]],
         "systems": list(_systems(before.systems, after.systems)),
         "effects": None if before.effects == after.effects else {"before": before.effects, "after": after.effects},
+        "plans": list(_beside(before, after)),
     }
 
 
 def same(found: Mapping[str, Any]) -> bool:
     """Whether nothing is different but perhaps the version's name."""
-    return not any(found[key] for key in ("added", "removed", "moved", "changed", "systems", "effects"))
+    return not any(found[key] for key in ("added", "removed", "moved", "changed", "systems", "effects", "plans"))
 
 
 def _told(plan: Plan, name: str) -> dict[str, Any]:
-    place = next(at for at, route in enumerate(plan.routes, 1) if route.name == name)
-    return {"place": place, **plan.routes[place - 1].model_dump(mode="json")}
+    place, route = next((at, route) for at, route in enumerate(plan.as_if_on, 1) if route.name == name)
+    return {"place": place, **route.model_dump(mode="json")}
+
+
+def _beside(before: Plan, after: Plan) -> Iterator[dict[str, Any]]:
+    """Plans beside the base that came, went, or say something else of themselves."""
+    old, new = ({one.id: one for one in plan.beside} for plan in (before, after))
+    for name in dict.fromkeys([*old, *new]):
+        was, now = (_said_of(known[name]) if name in known else {} for known in (old, new))
+        state = "added" if name not in old else "removed" if name not in new else "changed"
+        fields = [_change(field, was.get(field), now.get(field)) for field in _said_of(Beside(id=name))]
+        fields = [one for one in fields if one["before"] != one["after"]]
+        if fields:
+            yield {"plan": name, "state": state, "fields": fields}
+
+
+def _said_of(one: Beside) -> dict[str, Any]:
+    sources = "all" if one.everywhere else "own"
+    return {"Priority": one.priority, "Sources": sources, "Effects": "on" if one.effects else "off"}
 
 
 def _moved(old: list[str], new: list[str]) -> list[dict[str, Any]]:
@@ -144,7 +163,22 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"{'+' if one['state'] == 'added' else '-'} system {one['system']}"
         yield from (f"~ system {one['system']}: {_said(change)}" for change in one["fields"])
     if found["effects"]:
-        yield f"~ Effects: {'on' if found['effects']['after'] else 'off, a shadow run'}"
+        yield f"~ Effects: {'on' if found['effects']['after'] else 'off: nothing goes out'}"
+    for one in found["plans"]:
+        yield from _plan_lines(one)
+
+
+def _plan_lines(one: Mapping[str, Any]) -> Iterator[str]:
+    """What another plan beside the base says of itself."""
+    now = {field["field"]: field["after"] for field in one["fields"]}
+    if one["state"] == "changed":
+        yield from (f"~ plan {one['plan']}: {_said(change)}" for change in one["fields"])
+    elif one["state"] == "removed":
+        yield f"- plan {one['plan']}"
+    else:
+        yield f"+ plan {one['plan']}: " + ", ".join(f"{field} {value}" for field, value in now.items())
+    if now.get("Effects") == "off":
+        yield "    a shadow: its routes take nothing"
 
 
 def _summary(route: Mapping[str, Any]) -> str:

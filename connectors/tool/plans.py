@@ -34,7 +34,8 @@ def listed(
 ) -> None:
     """List the versions of the plan: when each came into force, and by which stack. Newest first.
 
-    `hailback plans findings` lists the deployments that were refused.
+    `hailback plans findings` lists the deployments that were refused, `hailback plans shadows` what plans with Effects:
+    off beside the base would have taken.
     """
     if context.invoked_subcommand:
         return
@@ -44,7 +45,9 @@ def listed(
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2).encode())
         return
     for one in found:
-        mark = "in force" if one["in_force"] else ""
+        marks = ["in force"] if one["in_force"] else []
+        marks += [f"EFFECTS OFF in {', '.join(one['off'])}"] if one["off"] else []
+        mark = "; ".join(marks)
         version = one["version"] or "none, so mentions wait"
         typer.echo(
             f"{one['at']}  {version:<26}  {one['action'].lower()} of {one['resource']}  {mark}".rstrip().encode()
@@ -83,6 +86,37 @@ def findings(
             typer.echo(f"  and {one.left_out} more, in the log of configure_stack")
     if not found:
         typer.echo(f"Nothing{f' of {resource}' if resource else ''} was refused in the last week.")
+
+
+@plans.command("shadows")
+def shadows(
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Of so long, such as 24h or 7d.")] = "24h",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Look at so many cases of each state.")] = 1000,
+    as_json: JsonOption = False,
+    folder: StateOption = None,
+    stack: StackOption = None,
+    routes: RoutesOption = None,
+) -> None:
+    """Say which cases plans beside the base with Effects: off would have taken, and from which routes."""
+    import time
+
+    from connectors.core.durations import seconds
+    from connectors.tool.shadows import lines, would_take
+
+    wait = seconds(since)
+    if not wait:
+        stop(f"{since!r} is not a length of time; write 24h or 7d", 2)
+    with sentences():
+        deployment = target(folder, stack, routes)
+        begin = int((time.time() - wait) * 1000)
+        found = would_take(deployment.cases, deployment.config.active_plan(), begin, limit)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2).encode())
+        return
+    for line in lines(found, since):
+        typer.echo(line.encode())
+    if not found:
+        typer.echo("No plan beside the base has Effects: off.")
 
 
 @plan.command("diff")
@@ -133,12 +167,13 @@ def history(deployment: Deployment, limit: int) -> list[dict[str, Any]]:
                 "resource": one.resource,
                 "stack": _stack(one.stack_id),
                 "parts": dict(one.parts),
+                "off": list(one.off),
                 "in_force": current,
             }
         )
     if not found and pointer is not None and now is not None:
         known = {"version": now, "at": "", "action": "Create", "resource": pointer.id}
-        found.append({**known, "stack": _stack(pointer.stack_id), "parts": {}, "in_force": True})
+        found.append({**known, "stack": _stack(pointer.stack_id), "parts": {}, "off": [], "in_force": True})
     return found
 
 

@@ -228,7 +228,7 @@ class Rehearsal:
             "mentions": self.mentions,
             "from": _when(self.first),
             "to": _when(self.last),
-            "summary": self.summary(openings, otherwise),
+            "summary": self.summary(openings, otherwise) + self._silence(),
             "would_open": openings[False, True] if before else self.after.cases,
             "would_not_open": openings[True, False],
             "otherwise": {name: otherwise[name] for name in ("systems", "topics", "handling")},
@@ -260,7 +260,8 @@ class Rehearsal:
         more, fewer = openings.get((False, True), 0), openings.get((True, False), 0)
         moved = sum(count for (was, now), count in self._changes.items() if was != now)
         if not more and not fewer and not moved and not any(otherwise.values()):
-            return "This change would make no difference."
+            same = self.before.plan.effects == self.after.plan.effects
+            return "This change would make no difference." if same else "This change would route everything as before."
         parts = [f"open {_cases(more)}"] if more else []
         parts += [f"leave {_cases(fewer)} unopened"] if fewer else []
         parts = parts or ["open the same cases"]
@@ -277,6 +278,15 @@ class Rehearsal:
         ]
         return " ".join(said)
 
+    def _silence(self) -> str:
+        """What comes of all that where effects are off."""
+        if not self.after.plan.effects:
+            return " With Effects: off in the base plan NOTHING of it would go out."
+        silent = self.before is not None and not self.before.plan.effects
+        return (
+            " It would switch effects on: the plan in force has Effects: off, and nothing goes out." if silent else ""
+        )
+
     def notes(self) -> list[str]:
         """What the figures do not know."""
         said = []
@@ -289,7 +299,7 @@ class Rehearsal:
         held = [name for name, system in self.after.plan.systems.items() if system.hold]
         said += [f"{name} is held (Hold: true): what is counted for it would wait." for name in held]
         if not self.after.plan.effects:
-            said.append("The plan says Effects: off: everything would be planned and nothing would go out.")
+            said.append("The base plan says Effects: off: everything would be planned and nothing would go out.")
         said.append("Mentions that were removed at their source are left out; edited ones count with their last words.")
         return said
 

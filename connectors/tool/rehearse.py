@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -120,13 +121,18 @@ def _rehearse(
         standing = plan_of(before, deployment)
     elif not alone and deployment is not None:
         standing = deployment.config.active_plan()
+    shadow = after.part.shadow
+    if shadow:  # as it is, it would make no difference: what is asked is what it would do
+        after.options = replace(after.options, effects=True)
     rehearsal = Rehearsal(standing, plan_of(after, deployment))
     _run(rehearsal, _mentions(rehearsal, after, deployment, posts))
     found = rehearsal.told()
     if standing is None and not alone:
         found["notes"].insert(0, "No plan is in force, so there is nothing to compare with.")
-    if not after.options.effects and rehearsal.after.plan.effects:
-        found["notes"].insert(0, "The file says Effects: off: what its routes take would be planned and not go out.")
+    if shadow:
+        found["summary"] = f"As a shadow (Effects: off) it changes nothing. Switched on: {found['summary']}"
+        note = "The file says Effects: off: its routes take nothing. The figures are those of Effects: on."
+        found["notes"].insert(0, note)
     return found
 
 

@@ -11,6 +11,7 @@ from connectors.core.pattern import Miss, Pattern, View
 from connectors.core.pattern_index import Index
 from connectors.core.pattern_parse import parse
 from connectors.core.plan import Plan, Route
+from connectors.core.shadow import Shadows
 from connectors.tool.never_told import why_untold
 
 MOST_OTHERS = 5
@@ -35,6 +36,7 @@ class Router:
         self.plan = plan
         self._patterns = [None if route.when is None else parse(route.when) for route in plan.routes]
         self._index = Index(self._patterns)
+        self._shadows = Shadows(plan)
 
     def take(self, facts: Facts) -> int | None:
         """The position of the first route that takes it; None where none does."""
@@ -44,6 +46,12 @@ class Router:
         """The first route that takes it."""
         at = self.take(facts)
         return None if at is None else self.plan.routes[at]
+
+    def shadows(self, facts: Facts) -> list[Route]:
+        """Routes of plans beside the base whose effects are off that would have taken it; of each plan one at most."""
+        taken = self.take(facts)
+        place = len(self.plan.routes) if taken is None else taken
+        return [route for _, route in self._shadows.of(facts, place, {one.id for one in self.plan.shadows})]
 
     def passed(self, facts: Facts, before: int | None) -> Iterator[Passed]:
         """The routes before that position, each with what did not fit."""
@@ -79,6 +87,12 @@ def verdict(router: Router, facts: Facts) -> dict[str, Any]:
         "topics": list(route.topics) if route else [],
         "labels": list(route.labels) if route else [],
         "priority": route.priority if route else None,
+        "effects": router.plan.effects,
+        "in_shadow": route is not None and route.plan in {one.id for one in router.plan.shadows},
+        "shadows": [
+            {"route": one.name, "plan": one.plan, "systems": list(one.systems), "opens": one.opens}
+            for one in router.shadows(facts)
+        ],
         "passed": [
             {
                 "route": one.route,

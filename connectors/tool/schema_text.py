@@ -252,7 +252,9 @@ def _plan() -> Schema:
         ),
         "Definition": _said("Routes that lie in S3: s3://bucket/key?versionId=…", "text"),
     }
-    options["Effects"]["description"] = "off: a shadow run, in which everything is planned and nothing goes out."
+    options["Effects"]["description"] = (
+        "off: with a Priority, a shadow, whose routes take nothing; in the base plan nothing goes out at all."
+    )
     return {
         "type": "object",
         "additionalProperties": False,

@@ -32,7 +32,8 @@ def show_cases(found: Sequence[dict[str, Any]], state: str) -> None:
     for name in ("case", "waits for", "record", "conversation", "route", "changed"):
         table.add_column(name, overflow="fold", no_wrap=name == "case")
     for one in found:
-        waits = "; ".join(f"{item['what']}: {item['why']}" for item in [*one["waiting"], *one["refused"]])
+        said = [f"{item['what']}: {item['why']}" for item in [*one["waiting"], *one["refused"]]]
+        waits = "; ".join([*said, *(["planned, not sent: Effects: off"] if one["unsent"] else [])])
         records = "\n".join(_record(record) + _standing(record) for record in one["records"])
         none = "none: only counted" if one["counted"] else "none yet"
         row = [one["id"], waits or "nothing", records or none, one["conversation"], one["route"] or "none yet"]
@@ -51,6 +52,7 @@ def show_case(found: dict[str, Any]) -> None:
     _waiting(out, found)
     _records(out, found)
     _routing(out, found["routing"])
+    _section(out, "Shadows", [_shadow(one) for one in found["shadows"]])
     _section(out, "Fail-over", [f"{one['at']}  {one['what']} {_detail(one['detail'])}" for one in found["detours"]])
     _section(out, "Replies", [_reply(one) for one in found["replies"]])
     _section(out, "Joined", [line for one in found["joins"] for line in _join(one)])
@@ -64,6 +66,7 @@ def show_case(found: dict[str, Any]) -> None:
     for one in found["timeline"]:
         detail = one["detail"].items()
         shown = {name: value for name, value in detail if name not in _ABOVE}
+        shown = {"shadow": shown["shadow"], "route": shown["route"]} if "shadow" in shown else shown
         what = [one["what"], one["mention"] or "", _detail(shown)]
         _say(out, f"  {one['at']}  {escape(' '.join(part for part in what if part))}")
 
@@ -87,7 +90,11 @@ def _waiting(out: Console, found: dict[str, Any]) -> None:
         _say(out, f"  [yellow]{escape(one['what'])}[/]: {escape(one['why'])}; looked at again {one['next_at'] or '-'}")
     for one in found["refused"]:
         _say(out, f"  [red]{escape(one['what'])} was refused for good[/]: {escape(one['why'])}")
-    if not found["waiting"] and not found["refused"]:
+    if found["unsent"]:
+        what = escape(", ".join(dict.fromkeys(found["unsent"])))
+        _say(out, f"  [yellow]planned, not sent: {what}[/]: effects were off (Effects: off in the base plan)")
+        _say(out, escape(f"  once they are on: hailback release {found['id']}; or the customer's next post opens it"))
+    elif not found["waiting"] and not found["refused"]:
         counted = "nothing: its route only counts; a later post may open a case"
         _say(out, f"  {counted if found['counted'] else 'nothing; all that was planned is done'}")
 
@@ -118,6 +125,14 @@ def _join(one: dict[str, Any]) -> list[str]:
         told = f"{said['because']} ({said['by']})" if said["because"] else "evidence that is not kept any more"
         lines.append(f"  {told} {said['reference'] or ''} [{said['id']}]".replace("  [", " ["))
     return lines
+
+
+def _shadow(one: dict[str, Any]) -> str:
+    """What a plan whose effects are off would have done."""
+    what = "counted it, no case" if one["counted"] else "taken it"
+    would = "".join(f"; {name} {value}" for name, value in one["would"].items())
+    instead = f" instead of {one['instead_of']}" if one["instead_of"] else ""
+    return f"{one['at']}  {one['plan']} (Effects: off) would have {what}: route {one['route']}{instead}{would}"
 
 
 def _reply(one: dict[str, Any]) -> str:

@@ -186,7 +186,8 @@ def _outputs(chosen: Sequence[Chosen]) -> str:
         if one.tells:
             text += f"  {one.name}WebhookUrl:\n    Description: Where {one.connector} sends its webhooks\n"
             text += f"    Value: !GetAtt {one.name}.WebhookUrl\n"
-    return f"{text}  CareTopic:\n    Description: Subscribe people here\n    Value: !Ref Care\n"
+    text += "  CareTopic:\n    Description: Subscribe people here\n    Value: !Ref Care\n"
+    return f"{text}  Warnings:\n    Description: What was odd about the plan\n    Value: !GetAtt Plan.Warnings\n"
 
 
 def _quoted(text: str) -> str:

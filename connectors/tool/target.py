@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -32,7 +33,10 @@ StackOption = Annotated[
 RoutesOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--routes", metavar="NAME", help="With --stack: a stack of routes, NAME-routes by default; may be repeated."
+        "--routes",
+        metavar="NAME",
+        help="A stack of sources and routes; may be repeated. With --stack in place of NAME-routes, else besides those "
+        "that `up` deployed.",
     ),
 ]
 
@@ -41,7 +45,10 @@ def target(state: Path | None, stack: str | None, routes: list[str] | None) -> D
     """The deployment that is meant; ends the command with a sentence where there is none."""
     from connectors.tool.deployment import on_aws
 
-    return on_aws(stack, routes or ()) if stack else local(particulars(state))
+    if stack:
+        return on_aws(stack, routes or ())
+    found = particulars(state)
+    return local(replace(found, routes=list(dict.fromkeys((*found.routes, *(routes or ()))))))
 
 
 def particulars(given: Path | None) -> Particulars:

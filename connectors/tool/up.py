@@ -87,7 +87,7 @@ def interruptible(console: Console) -> Iterator[None]:
     def interrupt(number: int, _frame: Any) -> None:
         for one in numbers:
             signal.signal(one, signal.SIG_IGN)
-        console.print("\nStopping…", highlight=False)
+        console.print("\nStopping… this may take a minute: the local AWS ends its functions first.", highlight=False)
         raise InterruptedStackError(signal.Signals(number).name)
 
     for number in numbers:

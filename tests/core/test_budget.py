@@ -88,7 +88,7 @@ def test_at_the_limit_a_sentence_names_the_month_the_sum_and_the_remedy() -> Non
     assert over.over
     assert over.sentence() == (
         "the budget of December 2026 is used up (50.01 of 50.00 USD), so it is not asked until January 2027 begins; "
-        "raise Budget and deploy to go on at once. Answers still go out."
+        "raise Budget and deploy to go on at once. Answers still go out, pushed mentions still come in."
     )
     low = standing(PRICES, Decimal(50), {"read": 8_000}, "2026-12")
     assert (low.low, low.over) == (True, False)
@@ -143,7 +143,8 @@ def test_a_price_list_is_read_and_a_broken_one_refused(tmp_path: Path, monkeypat
     assert found is not None
     assert found.cost({"read": 3}) == Decimal("0.015")
     broken: dict[str, object]
-    for broken in ({"units": None}, {"as_of": "lately"}, {"units": {"read": "dear"}}, {"units": {"read": -1}}):
+    units = [{"units": None}, {"units": {"read": "dear"}}, {"units": {"read": -1}}]
+    for broken in (*units, {"pushed": "post"}, {"as_of": "lately"}):
         (tmp_path / "acme" / "prices.json").write_text(json.dumps({**said, **broken}))
         with pytest.raises(ValueError, match=r"acme/prices\.json"):
             budget.prices("acme")

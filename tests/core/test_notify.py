@@ -217,3 +217,16 @@ def test_a_line_whose_topic_left_the_case_still_ends() -> None:
     bench.run()
     assert bench.told() == [FAR]
     assert bench.turns() == []
+
+
+def test_a_topic_that_stays_gone_is_told_of_once_and_not_in_each_round() -> None:
+    bench = Bench(rounds=5)
+    bench.fail(care=MisconfiguredError("NotFound"), desk=UnavailableError("b"), far=UnavailableError("c"))
+    for _ in range(4):
+        bench.run()
+        bench.later()
+    assert bench.story().count(Happening.FAILED_OVER) == 2, "to desk, and to far"
+    assert bench.story().count(Happening.DELAYED) == 4
+    bench.fail(care=UnavailableError("something else"), desk=UnavailableError("b"), far=UnavailableError("c"))
+    bench.run()
+    assert bench.story().count(Happening.FAILED_OVER) == 3, "another reason is news"

@@ -66,6 +66,36 @@ def test_a_name_that_others_use_is_led_to_ours(when: object, sentence: str) -> N
     assert found.startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("when", "sentence"),
+    [
+        ({"language": ["German"]}, "language: 'German' can never be true: a language is told by its code"),
+        ({"language": [{"equals-ignore-case": "german"}]}, "language: 'german' in any case can never be true"),
+        ({"authority": ["https://forum.acme.com/"]}, "authority: 'https://forum.acme.com/' can never be true: it is a"),
+        ({"source": [{"equals-ignore-case": "forum"}]}, "source: 'forum' in any case can never be true: a source is"),
+        ({"metrics": {"a": {"b": ["1"]}}}, "metrics.a: is a number and has no fields inside. Write a list of values."),
+        ({"text": {"prefx": "x"}}, "text: is a text and has no fields inside. Did you mean [{prefix: …}]?"),
+        (
+            {"text": [{"wildcard": {"equals-ignore-case": "*x*"}}]},
+            "text[0].wildcard: has no form for any case",
+        ),
+        ({"text": [{"equals-ignore-case": {"wildcard": "*x*"}}]}, "text[0].equals-ignore-case: has no form for any"),
+        ({"category": ["7"]}, "category: is not a field of a mention. Use place, such as place: ['7']"),
+        ({"tags": ["vip"]}, "tags: is not a field of a mention. Remove it; a source's tags are not told."),
+    ],
+)
+def test_what_no_mention_has_is_one_sentence_with_a_remedy(when: object, sentence: str) -> None:
+    (found,) = said(when)
+    assert found.startswith(f"Routes[0].When.{sentence}")
+
+
+@pytest.mark.parametrize(
+    "when", [{"language": ["de", "und", "l7"]}, {"place": ["7"]}, {"authority": ["acme.com:8443"]}]
+)
+def test_what_a_mention_may_have_is_taken(when: object) -> None:
+    assert said(when) == []
+
+
 def test_no_field_is_refused_under_another_name() -> None:
     assert not {name.rpartition(".")[2] for name in (*FIELDS, *NOT_BUILT)} & set(ELSEWHERE)
 

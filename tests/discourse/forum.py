@@ -14,6 +14,7 @@ INSTANCE = "https://forum.acme.com"
 POST: dict[str, Any] = {
     "id": 77,
     "topic_id": 12,
+    "category_id": 5,
     "post_number": 3,
     "user_id": 5,
     "username": "Tilda",

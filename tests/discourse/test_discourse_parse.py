@@ -49,6 +49,7 @@ def test_a_post_becomes_a_mention() -> None:
         "parent_id": None,
         "kind": "reply",
         "quoted_id": None,
+        "place": "5",
         "version": 1,
         "author": {"native_id": "5", "handle": "Tilda", "name": "Tilda S.", "followers": None},
         "title": "Broken",
@@ -108,6 +109,14 @@ def test_a_route_that_asks_for_replies_takes_those_of_a_forum() -> None:
     for name, taken in (("heating", 1), ("heating_reply", 0), ("heating_reply_to_reply", 0), ("second_forum", 1)):
         said = {key: value for key, value in sample(f"post_created__{name}.json").items() if key != "id"}
         assert asks.first(facts(Mention.model_validate(said), "routes/Forum")) == taken, name
+
+
+@pytest.mark.parametrize(("category", "place"), [(5, "5"), ("5", "5"), (None, None), (..., None)])
+def test_a_route_can_ask_for_a_forums_category(category: object, place: str | None) -> None:
+    said = mention(category_id=category, category_slug="thermostats")
+    assert said.place == place
+    asks = Index([parse({"place": ["5"]})])
+    assert asks.first(facts(said, "routes/Forum")) == (0 if place else None)
 
 
 def test_an_edit_is_a_higher_version_of_the_same_mention() -> None:

@@ -205,6 +205,7 @@ def test_what_is_asked_and_read_is_what_discourse_describes(square: forum.Runnin
     assert [one["name"] for one in described["parameters"] if one["in"] == "query"] == ["before"]
     read = {"id", "topic_id", "raw", "cooked", "version", "username", "user_id", "created_at", "updated_at", "post_url"}
     read |= {"post_number", "reply_to_post_number", "post_type", "topic_slug", "topic_title", "deleted_at"}
+    read |= {"category_id"}
     assert read <= fields.keys()
     (served,) = [square.say("ada", "It drips.")]
     unknown = served.keys() - fields.keys()

@@ -309,3 +309,22 @@ def test_a_source_that_is_not_asked_because_it_is_held_raises_no_alarm(world: Wo
     world.at += 12 * HOUR
     assert world.check()[ACME]["hearing"] == "silent"
     assert world.said("a source has gone silent") == []
+
+
+def test_x_without_credentials_only_tells_and_nothing_is_wrong_with_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its credentials may be one of two kinds, so no field of theirs is required by itself."""
+    found = SourceConfig.of("routes/X", "x", "hailback/x", {"Account": ["1530000000000000042"]})
+    monkeypatch.setattr(ConfigStore, "source", lambda self, name, with_deleted=False: found)
+    check_sources._adapters.cache_clear()
+    table, secrets = machine.shop.table, boto3.client("secretsmanager")
+    check_sources.handler({"source": found.id}, Context())
+    assert TableHealth(table, lambda: NOW).known(found.id).unusable is None
+    secrets.create_secret(Name="hailback/x/credentials", SecretString="{}")
+    check_sources._adapters.cache_clear()
+    check_sources.handler({"source": found.id}, Context())
+    said = TableHealth(table, lambda: NOW).known(found.id).unusable or ""
+    assert said.startswith("hailback/x/credentials: ")
+    assert "credentials:  missing" not in said
+    check_sources._adapters.cache_clear()

@@ -3,148 +3,38 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
-import boto3
-import notify_people
 import poll_source
 import pytest
-import send_reply
-import sync_record
-from moto import mock_aws
 
-from connectors.aws.blobs import Blobs
-from connectors.aws.config import ConfigStore
 from connectors.aws.cursors import TableCursors
 from connectors.aws.pollers import Pollers
 from connectors.aws.repliers import Repliers
-from connectors.aws.systems import Systems
-from connectors.aws.topics import SnsTopics
 from connectors.core.case import Effect, EffectKind, EffectState, Happening
-from connectors.core.identity import case_id, qualify
-from connectors.core.plan_configure import configure
-from connectors.core.plan_grammar import Catalogue
-from connectors.core.plan_ports import Outcome
 from connectors.core.ports import Page
-from tests.core import plan_world
-from tests.core.plan_world import FORUM, ROUTE, TRACKER, ForumSettings, ask, machine
-from tests.doubles import Clock, Tracker
+from connectors.tool import release as release_command
+from tests.core.plan_world import FORUM, ROUTE, TRACKER
+from tests.functions.pauses_bench import (
+    MINUTE,
+    OFF,
+    ROUTES,
+    SYSTEM,
+    TOPIC,
+    World,
+    deploy,
+    worlds,
+)
 from tests.functions.test_workers import Context, sqs_event
-from tests.posts import FORUM as PLACE
 from tests.posts import said
-from tests.store.shop import CASE, Shop
-from tests.template import table_request
-
-STACK = "stack"
-SYSTEM, TOPIC = "stack/Tracker", plan_world.TOPIC
-ROUTES = {"Routes": [{**ROUTE, "Case": [SYSTEM]}]}
-OFF = {**ROUTES, "Effects": "off"}
-HANDLERS = (sync_record, notify_people, send_reply, poll_source)
-MINUTE = 61_000
-OTHER = case_id(qualify("discourse", PLACE, "8"))
-
-
-class World:
-    """A machine with a plan that was really deployed, a tracker, and people who listen. Time goes on when told to."""
-
-    def __init__(self, client: Any) -> None:
-        self.time = int(time.time() * 1000)
-        self.shop = Shop(client, "table", blobs=Blobs(lambda: boto3.client("s3"), "bucket"), clock=self._ticks())
-        self.config = ConfigStore(client, "table", ttl=0)
-        self.tracker, self.told = Tracker(Clock()), list[str]()
-
-    def _ticks(self) -> Iterator[int]:
-        while True:
-            yield self.now()
-
-    def now(self) -> int:
-        self.time += 1
-        return self.time
-
-    def deploy(
-        self, kind: str, name: str, properties: dict[str, Any], old: dict[str, Any] | None = None, **more: Any
-    ) -> Outcome:
-        plan_world.clock[0] = self.now()
-        action = more.pop("action", "Create" if old is None else "Update")
-        request = ask(action, kind, name, properties, stack=more.pop("stack", STACK), old=old or {})
-        made = replace(machine(self.config), sources=Catalogue(("forum",), lambda _: ForumSettings, lambda _: True))
-        outcome = configure(request, made)
-        assert outcome.ok, outcome.findings
-        for module in HANDLERS:
-            module._adapters.cache_clear()  # a worker sees it after 15 seconds
-        return outcome
-
-    def hear(self, post: int = 1) -> None:
-        """Somebody says something, and all that follows is done that may be."""
-        self.shop.take_in(said(post, order=post))
-        self.route()
-
-    def route(self, case: str = CASE) -> None:
-        """What waits on a case is dispatched and carried out."""
-        for _ in range(2):  # a system that joins is told of what was before by an event of its own
-            waiting = [event for event in self.shop.timeline(case) if event.due_at]
-            self.shop.dispatcher(plans=self.config).dispatch(waiting, self.now())
-            self.work(case=case)
-
-    def work(self, later: int = MINUTE, case: str = CASE) -> None:
-        """The workers are woken for what is open, twice."""
-        for _ in range(2):
-            self.time += later
-            for effect in self.effects(case):
-                if effect.state.final:
-                    continue
-                body = json.dumps({"case": effect.case, "effect": effect.id, "system": effect.target})
-                handler = {EffectKind.NOTIFY: notify_people, EffectKind.REPLY: send_reply}.get(effect.kind, sync_record)
-                answer = handler.handler(sqs_event(body), Context())  # type: ignore[arg-type]
-                assert answer == {"batchItemFailures": []}
-
-    def say(self, topic: str) -> str:
-        self.told.append(topic)
-        return "sent"
-
-    def effects(self, case: str = CASE) -> list[Effect]:
-        return self.shop.cases.effects(case)
-
-    def states(self) -> dict[str, set[tuple[str, str | None]]]:
-        found: dict[str, set[tuple[str, str | None]]] = {}
-        for effect in self.effects():
-            found.setdefault(effect.kind.value, set()).add((effect.state.value, effect.error))
-        return found
+from tests.store.shop import CASE
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, aws_environment: None) -> Iterator[World]:
-    with mock_aws():
-        client, sqs = boto3.client("dynamodb"), boto3.client("sqs")
-        client.create_table(**table_request("table"))
-        boto3.client("s3").create_bucket(
-            Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
-        monkeypatch.setenv("TABLE_NAME", "table")
-        monkeypatch.setenv("BUCKET_NAME", "bucket")
-        for name in ("inbox", "notify", "reply", "poll", "undelivered"):
-            monkeypatch.setenv(f"{name.upper()}_QUEUE_URL", sqs.create_queue(QueueName=name)["QueueUrl"])
-        sync = sqs.create_queue(QueueName="sync.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
-        monkeypatch.setenv("SYNC_QUEUE_URL", sync)
-        world = World(client)
-        monkeypatch.setattr(Systems, "system", lambda self, name, ends: world.tracker)
-        monkeypatch.setattr(SnsTopics, "publish", lambda self, topic, *_: world.say(topic))
-        monkeypatch.setattr(SnsTopics, "heard", lambda self, topic: True)
-        for module in HANDLERS:
-            monkeypatch.setattr(module, "_now", world.now)
-            module._adapters.cache_clear()
-        yield world
-        for module in HANDLERS:
-            module._adapters.cache_clear()
-
-
-def deploy(world: World, plan: dict[str, Any] = ROUTES) -> None:
-    world.deploy("Source", "Forum", FORUM)
-    world.deploy("System", "Tracker", TRACKER)
-    world.deploy("Plan", "Plan", plan)
+    yield from worlds(monkeypatch)
 
 
 def test_a_shadow_run_plans_everything_and_does_nothing(world: World) -> None:
@@ -189,6 +79,67 @@ def test_a_conversation_that_goes_on_after_the_shadow_run_is_heard(world: World)
     assert world.told == [TOPIC]
     world.hear(3)
     assert (len(world.tracker.records), len(world.tracker.notes), len(world.told)) == (1, 2, 1)
+
+
+def release(world: World, *, answers: bool = False) -> dict[str, Any]:
+    """As `hailback release` does it."""
+    case = world.shop.case()
+    assert case is not None
+    there = SimpleNamespace(cases=world.shop.cases, table=world.shop.table)
+    return release_command._one(there, case, answers=answers, dry_run=False)  # type: ignore[arg-type]
+
+
+def test_what_was_not_sent_goes_out_once_when_an_administrator_releases_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release_command, "_now", world.now)
+    deploy(world, OFF)
+    world.hear(1)
+    world.hear(2)
+    world.deploy("Plan", "Plan", ROUTES, old=OFF)
+    said = release(world)
+    assert (said["done"], said["what"]) == (
+        "goes out",
+        [f"record for {SYSTEM}", f"note for {SYSTEM}", f"notify for {TOPIC}"],
+    )
+    world.work()
+    assert (len(world.tracker.records), world.told) == (1, [TOPIC])
+    told = " ".join(text for _, text in world.tracker.notes)
+    assert told.count("The heating is cold.") == 2, "both posts, as if it had been on"
+    assert release(world)["done"] == "nothing to do"
+    world.work()
+    assert (len(world.tracker.records), world.told) == (1, [TOPIC])
+    assert [event.kind for event in world.shop.timeline()].count(Happening.RELEASED) == 1
+
+
+def test_what_was_said_in_the_shadow_joins_the_record_that_a_later_post_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release_command, "_now", world.now)
+    deploy(world, OFF)
+    world.hear(1)
+    world.deploy("Plan", "Plan", ROUTES, old=OFF)
+    world.hear(2)
+    world.work()
+    assert (len(world.tracker.notes), world.told) == (1, [TOPIC])
+    assert release(world)["what"] == [f"note for {SYSTEM}"]
+    world.work()
+    assert (len(world.tracker.records), len(world.tracker.notes), world.told) == (1, 2, [TOPIC])
+
+
+def test_an_answer_is_released_only_where_that_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release_command, "_now", world.now)
+    deploy(world)
+    world.hear(1)
+    world.deploy("Plan", "Plan", OFF, old=ROUTES)
+    at = world.now()
+    answer = Effect(case=CASE, id="reply#stack/Forum#1", kind=EffectKind.REPLY, target="stack/Forum", planned_at=at)
+    world.shop.ledger.plan(answer.model_copy(update={"due_at": at}))
+    world.work()
+    world.deploy("Plan", "Plan", ROUTES, old=OFF)
+    assert release(world)["done"] == "nothing to do"
+    assert release(world, answers=True)["what"] == ["reply for stack/Forum"]
+    assert {state for state, _ in world.states()["reply"]} == {"planned"}
 
 
 def test_what_was_open_before_the_shadow_run_waits_for_its_end(world: World) -> None:
@@ -315,109 +266,6 @@ def test_a_held_source_is_not_asked_and_afterwards_goes_on_from_where_it_was(
     world.deploy("Source", "Forum", polled, old=held)
     assert wake() is None
     assert asked == [None, "page-1"]
-
-
-IDEAS = {"Priority": "1", "Effects": "off", "Sources": "all"}
-
-
-def beside(system: str, topic: str) -> dict[str, Any]:
-    """A shadow plan of the same stack that takes whatever is said of a leak."""
-    route = {"Name": "leaks", "Case": [system], "Notify": [topic], "When": {"text": [{"wildcard": "*leak*"}]}}
-    return {**IDEAS, "Routes": [route]}
-
-
-def shadow_lines(world: World, case: str = CASE) -> list[tuple[str | None, dict[str, str]]]:
-    return [(one.mention, one.detail) for one in world.shop.timeline(case) if one.kind is Happening.SHADOWED]
-
-
-def test_a_shadow_plan_beside_the_base_takes_nothing_and_says_what_it_would_have(world: World) -> None:
-    deploy(world)
-    world.deploy("System", "Second", TRACKER)
-    outcome = world.deploy("Plan", "Ideas", beside("stack/Second", TOPIC + "-ideas"))
-    assert "Its routes take nothing" in outcome.data["Warnings"]
-    world.shop.take_in(said(1, text="a leak"))
-    world.route()
-    case = world.shop.case()
-    assert case is not None
-    assert (case.route, case.engaged, case.shadowed) == ("everything-else", (SYSTEM,), ("stack/Ideas/leaks",))
-    assert (len(world.tracker.records), world.told) == (1, [TOPIC]), "the base serves it, with all effects"
-    assert {effect.state for effect in world.effects()} == {EffectState.DONE}
-    ((mention, detail),) = shadow_lines(world)
-    assert mention == case.first_mention
-    assert detail == {
-        "shadow": "stack/Ideas",
-        "route": "stack/Ideas/leaks",
-        "instead_of": "everything-else",
-        "systems": "stack/Second",
-        "topics": TOPIC + "-ideas",
-    }
-    world.shop.take_in(said(9, topic=8, text="cold"))
-    world.route(OTHER)
-    assert shadow_lines(world, OTHER) == []
-    assert world.told == [TOPIC, TOPIC]
-
-
-def test_a_mention_that_comes_twice_is_shadowed_once(world: World) -> None:
-    deploy(world)
-    world.deploy("Plan", "Ideas", beside(SYSTEM, TOPIC + "-ideas"))
-    for _ in range(2):
-        world.shop.take_in(said(1, text="a leak"))
-        world.route()
-    opened = [event for event in world.shop.timeline() if event.kind is Happening.OPENED]
-    world.shop.dispatcher(plans=world.config).dispatch(opened, world.now())  # the stream repeats itself
-    assert len(shadow_lines(world)) == 1
-    world.shop.take_in(said(2, text="still a leak", order=2))
-    world.route()
-    assert len(shadow_lines(world)) == 1, "it would have the case already"
-
-
-def test_a_later_post_says_that_a_shadow_plan_would_have_raised_the_case(world: World) -> None:
-    deploy(world)
-    world.deploy("System", "Second", TRACKER)
-    world.deploy("Plan", "Ideas", beside("stack/Second", TOPIC + "-ideas"))
-    world.hear(1)
-    assert shadow_lines(world) == []
-    world.shop.take_in(said(2, text="a leak", order=2))
-    world.route()
-    case = world.shop.case()
-    assert case is not None
-    assert (case.route, case.shadowed) == ("everything-else", ("stack/Ideas/leaks",))
-    ((mention, _),) = shadow_lines(world)
-    assert mention == said(2).id
-    assert (len(world.tracker.records), world.told) == (1, [TOPIC])
-    assert {effect.target for effect in world.effects() if effect.kind is EffectKind.RECORD} == {SYSTEM}
-
-
-def test_a_plan_that_becomes_a_shadow_keeps_the_cases_that_it_took(world: World) -> None:
-    """And takes no others; when it is on again it does, and says nothing more of what it would."""
-    deploy(world)
-    off = beside(SYSTEM, TOPIC + "-ideas")
-    live = {**off, "Effects": "on"}
-    world.deploy("Plan", "Ideas", live)
-    world.shop.take_in(said(1, text="a leak"))
-    world.route()
-    world.deploy("Plan", "Ideas", off, old=live)
-    world.shop.take_in(said(2, text="is anybody there?", order=2))
-    world.route()
-    case = world.shop.case()
-    assert case is not None
-    assert case.route == "stack/Ideas/leaks"
-    assert len(world.tracker.notes) == 2
-    world.shop.take_in(said(9, topic=8, text="cold"))
-    world.route(OTHER)
-    world.deploy("Plan", "Ideas", live, old=off)
-    world.shop.take_in(said(10, topic=8, text="now a leak", order=2))
-    world.route(OTHER)
-    assert shadow_lines(world, OTHER) == []
-
-
-def test_with_effects_off_in_the_base_a_shadow_beside_it_is_still_told_of(world: World) -> None:
-    deploy(world, OFF)
-    world.deploy("Plan", "Ideas", beside(SYSTEM, TOPIC + "-ideas"))
-    world.shop.take_in(said(1, text="a leak"))
-    world.route()
-    assert (world.tracker.calls, world.told) == ([], [])
-    assert len(shadow_lines(world)) == 1
 
 
 def test_a_stack_that_is_deleted_with_open_cases_leaves_nobody_unheard(world: World) -> None:

@@ -12,6 +12,7 @@ from moto import mock_aws
 
 from connectors.aws.cases import effect_item, event_item
 from connectors.core.case import Case, CaseEvent, Effect, EffectKind, EffectState, Happening, record_id, shard
+from connectors.core.plan import Plan, Route, SystemConfig, canonical
 from connectors.tool.deploy import Stack
 from connectors.tool.deployment import Deployment, Source
 from tests.template import table_request
@@ -118,12 +119,10 @@ class Small:
         event = CaseEvent(case="case-abcdefgh", id=f"{kind}{at}", kind=kind, at=at, due_at=due_at)
         self.deployment.table.put(event_item(event))
 
-    def plan(self) -> None:
-        """A plan in force: one route over both systems."""
-        from connectors.core.plan import Plan, Route, SystemConfig, canonical
-
+    def plan(self, given: Plan | None = None) -> None:
+        """A plan in force: one route over both systems, unless another is given."""
         systems = {name: SystemConfig.of(name, "roundup", "hailback/tracker", {}) for name in (TRACKER, ZENDESK)}
-        plan = Plan.of((Route(name="all", systems=(TRACKER, ZENDESK), topics=("arn:t",)),), systems)
+        plan = given or Plan.of((Route(name="all", systems=(TRACKER, ZENDESK), topics=("arn:t",)),), systems)
         table = self.deployment.table
         body = canonical(plan.model_dump(mode="json"))
         table.put({"pk": f"PLAN#{plan.version}", "sk": "CHUNK#0000", "body": body, "chunks": 1})

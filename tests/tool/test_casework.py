@@ -218,3 +218,19 @@ def test_a_state_that_is_none_is_refused_with_those_that_there_are() -> None:
     done = CliRunner().invoke(app, ["cases", "--state", "closed"])
     assert done.exit_code == 2
     assert "'closed' is no state of a case; there are open, pending, solved, counted" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("state", "due", "said"),
+    [
+        (EffectState.PLANNED, NOW, "not told; another topic has its turn"),
+        (EffectState.PARKED, None, "not told; all topics were tried: `hailback redrive Undelivered`"),
+    ],
+)
+def test_a_notification_is_to_be_redriven_only_when_no_topic_has_its_turn(
+    state: EffectState, due: int | None, said: str
+) -> None:
+    first = an_effect(EffectKind.NOTIFY, EffectState.PARKED, id="notify#opened#a", error="NotFound")
+    second = an_effect(EffectKind.NOTIFY, state, id="notify#opened#b", due_at=due)
+    other = an_effect(EffectKind.NOTIFY, EffectState.PLANNED, id="notify#raised:vip#a", due_at=NOW)
+    assert said in waiting(a_case(), (first, second, other), ())[0]["why"]

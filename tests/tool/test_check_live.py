@@ -10,8 +10,11 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
+from connectors.aws.config import ConfigStore
+from connectors.core.plan_configure import configure
 from connectors.tool import check as command
 from connectors.tool.main import app
+from tests.core.plan_world import TRACKER, ask, machine
 from tests.tool.conftest import Small
 from tests.tool.small_plan import PLAN
 
@@ -30,10 +33,10 @@ def account(small: Small, monkeypatch: pytest.MonkeyPatch) -> Small:
     return small
 
 
-def look(tmp_path: Path, text: str) -> dict[str, Any]:
+def look(tmp_path: Path, text: str, *more: str) -> dict[str, Any]:
     file = tmp_path / "routes.yaml"
     file.write_text(text, encoding="utf-8")
-    done = CliRunner().invoke(app, ["check", str(file), "--live", "--json"])
+    done = CliRunner().invoke(app, ["check", str(file), "--live", "--json", *more])
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -69,3 +72,70 @@ def test_a_region_that_the_machine_was_not_granted_is_a_finding(account: Small, 
     text = PLAN.replace("Notify: [!Ref Care]", "Notify: [!Ref Care, 'arn:aws:sns:eu-west-1:123456789012:hailback-b']")
     found = look(tmp_path, text)
     assert any("TopicRegions=eu-central-1,eu-west-1" in one["remedy"] for one in found["findings"])
+
+
+def ready() -> None:
+    for name in SECRETS:
+        boto3.client("secretsmanager").create_secret(Name=name, SecretString="x")
+
+
+def test_a_topic_that_the_file_makes_itself_is_not_missed(account: Small, tmp_path: Path) -> None:
+    ready()
+    found = look(tmp_path, PLAN)
+    assert [one["sentence"] for one in found["findings"]] == []
+    assert found["ok"]
+
+
+def test_a_topic_that_nobody_makes_is_missed(account: Small, tmp_path: Path) -> None:
+    ready()
+    text = PLAN.replace("Notify: [!Ref Care]", "Notify: ['arn:aws:sns:eu-central-1:123456789012:hailback-other']")
+    assert {one["sentence"] for one in look(tmp_path, text)["findings"]} == {
+        "topic arn:aws:sns:eu-central-1:123456789012:hailback-other does not exist in eu-central-1."
+    }
+
+
+def test_a_secret_that_the_file_makes_itself_is_not_missed(account: Small, tmp_path: Path) -> None:
+    boto3.client("secretsmanager").create_secret(Name=SECRETS[1], SecretString="x")
+    made = f"  Signing: {{Type: 'AWS::SecretsManager::Secret', Properties: {{Name: {SECRETS[0]}}}}}\n"
+    assert not look(tmp_path, PLAN)["ok"]
+    assert look(tmp_path, PLAN.replace("  Tracker:\n", f"{made}  Tracker:\n"))["ok"]
+
+
+def export(name: str, value: str) -> None:
+    template = {
+        "Resources": {"Q": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {"Out": {"Value": value, "Export": {"Name": name}}},
+    }
+    boto3.client("cloudformation").create_stack(StackName="base", TemplateBody=json.dumps(template))
+
+
+BESIDE = """\
+Resources:
+  Care: {Type: 'AWS::SNS::Topic', Properties: {TopicName: hailback-care}}
+  Plan:
+    Type: Custom::Plan
+    Properties:
+      ServiceToken: 'arn:aws:lambda:eu-central-1:123456789012:function:c'
+      ServiceTimeout: 120
+      Priority: 100
+      Sources: all
+      Routes:
+        - {Name: bugs, When: {intent: [complaint]}, Case: [CASE], Notify: [!Ref Care]}
+"""
+
+
+@pytest.mark.parametrize("written", ["!ImportValue base-Tracker", "routes/Tracker"])
+def test_a_system_of_another_stack_is_looked_up(account: Small, tmp_path: Path, written: str) -> None:
+    export("base-Tracker", "routes/Tracker")
+    text = BESIDE.replace("CASE", written)
+    (missing,) = look(tmp_path, text, "--stack-name", "care")["findings"]
+    assert missing["sentence"] == "system 'routes/Tracker' is not deployed."
+    store = ConfigStore(boto3.client("dynamodb"), "table")
+    assert configure(ask("Create", "System", "Tracker", TRACKER), machine(store)).ok
+    found = look(tmp_path, text, "--stack-name", "care")
+    assert (found["findings"], found["unknown"]) == ([], [])
+
+
+def test_an_export_that_nobody_has_is_a_finding(account: Small, tmp_path: Path) -> None:
+    (found,) = look(tmp_path, BESIDE.replace("CASE", "!ImportValue base-Trakcer"))["findings"]
+    assert found["sentence"] == "no stack exports base-Trakcer here."

@@ -52,6 +52,19 @@ def test_the_readme_has_this_table() -> None:
         assert f"(connectors/{name}/README.md)" in held
 
 
+def test_the_page_of_patterns_says_what_each_connector_tells() -> None:
+    text = (CHECKOUT / "docs" / "patterns.md").read_text(encoding="utf-8")
+    _, _, rest = text.partition("<!-- hailback connectors --fields -->\n")
+    held, end, _ = rest.partition("<!-- end of the table -->")
+    assert end
+    assert held == run("--fields").stdout, "put the output of `hailback connectors --fields` into docs/patterns.md"
+    names = sorted(connectors.SOURCES)
+    rows = {line.split("`")[1]: line.split(" | ")[1:] for line in held.splitlines() if line.startswith("| `")}
+    told = {field: dict(zip(names, (cell.strip(" |") for cell in row), strict=True)) for field, row in rows.items()}
+    assert (told["place"]["discourse"], told["place"]["x"]) == ("told", "never")
+    assert (told["author.followers"]["discourse"], told["author.followers"]["x"]) == ("never", "told")
+
+
 def test_what_is_private_is_shown_and_does_not_count_as_acted_on(monkeypatch: pytest.MonkeyPatch) -> None:
     load = manifest.load
     told = load("discourse")

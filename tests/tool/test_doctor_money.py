@@ -21,7 +21,7 @@ NOW = 1_795_000_600_000
 PRICES = Prices("2026-10-01", "USD", "https://vendor.example", {"read": Decimal("0.005")})
 USED_UP = (
     "the budget of November 2026 is used up (50.00 of 50.00 USD), so it is not asked until December 2026 begins; "
-    "raise Budget and deploy to go on at once. Answers still go out."
+    "raise Budget and deploy to go on at once. Answers still go out, pushed mentions still come in."
 )
 
 

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from connectors.aws.cases import event_item
 from connectors.aws.health import SOURCES
-from connectors.core.case import EffectKind, EffectState, Record
+from connectors.core.case import CaseEvent, EffectKind, EffectState, Happening, Record
 from connectors.core.compose import moment
-from connectors.core.plan import SourceConfig, SystemConfig, canonical
+from connectors.core.plan import Route, SourceConfig, SystemConfig, canonical
+from connectors.core.plan_merge import PlanPart, merge
 from connectors.tool.checkup import Checkup
 from connectors.tool.doctor import show
+from connectors.tool.shadows import lines, would_take
 from tests.tool.conftest import FORUM, TRACKER, ZENDESK, Small
 
 NOW = 1_795_000_600_000
@@ -124,11 +127,49 @@ def test_a_shadow_run_is_told_while_it_lasts_and_shown_for_a_week(
     found = look(planned)
     waiting = f"1 record waits, the oldest since {moment(EARLIER - 9000)}"
     assert found["well"]
-    assert found["on_purpose"] == [f"on purpose: all effects are off since {moment(EARLIER)}, a shadow run; {waiting}"]
+    (said,) = found["on_purpose"]
+    assert said.startswith(f"on purpose: the base plan's effects are off since {moment(EARLIER)}, so NOTHING goes out")
+    assert said.endswith(f"; of 0 cases something was planned and not sent; {waiting}")
     assert [(one["plan"], one["until"]) for one in found["shadows"]] == [(None, None), (part, moment(NOW - day))]
     show(found)
     shown = capsys.readouterr().out
-    assert f"  effects of {part} are off from {moment(NOW - 2 * day)} to {moment(NOW - day)}\n" in shown
+    assert f"  effects of {part} were off (a shadow) from {moment(NOW - 2 * day)} to {moment(NOW - day)}\n" in shown
+
+
+def test_cases_of_which_nothing_went_out_are_counted_while_it_lasts_and_after_it(planned: Small) -> None:
+    for number in range(2):
+        planned.case(name := f"case-{number}bcdefgh")
+        planned.effect(EffectState.SUPERSEDED, case=name, error="shadow run", planned_at=EARLIER)
+    shadows(planned, all_of_it=[[EARLIER - 9, None]])
+    assert "so NOTHING goes out; of 2 cases something was planned and not sent;" in look(planned)["on_purpose"][0]
+    shadows(planned, all_of_it=[[EARLIER - 9, NOW - 9]])
+    (said,) = look(planned)["on_purpose"]
+    assert said.endswith("of 2 cases something was not sent: hailback release --dry-run --all")
+
+
+def test_a_shadow_beside_the_base_says_what_it_would_have_taken(planned: Small) -> None:
+    base = planned.deployment.config.active_plan()
+    assert base is not None
+    part = PlanPart.of("ideas/Plan", (Route(name="bugs", systems=(TRACKER,)),), priority=1, effects=False)
+    plan = merge([part, PlanPart.of("r/Plan", base.routes)], base.systems)
+    assert plan is not None
+    planned.plan(plan)
+    shadows(planned, **{"ideas/Plan": [[EARLIER, None]]})
+    sentence = "on purpose: effects of ideas/Plan are off since " + moment(EARLIER)
+    sentence += "; the shadow plan ideas/Plan would have taken "
+    assert look(planned)["on_purpose"] == [sentence + "0 cases in 24h"]
+    for number, at in enumerate((NOW - 5_000, NOW - 6_000, NOW - 2 * 86_400_000)):
+        name = f"case-{number}bcdefgh"
+        planned.case(name, shadowed=("ideas/Plan/bugs",))
+        detail = {"shadow": "ideas/Plan", "route": "ideas/Plan/bugs", "instead_of": "all"}
+        line = CaseEvent(case=name, id="s", kind=Happening.SHADOWED, at=at, mention="m", detail=detail)
+        planned.deployment.table.put(event_item(line))
+    assert look(planned)["on_purpose"] == [sentence + "2 cases in 24h: 2 from all"]
+    since = would_take(planned.deployment.cases, plan, 0, 50)
+    assert lines(since, "7d") == [
+        "the shadow plan ideas/Plan would have taken 3 cases in 7d: 3 from all",
+        f"  3 by bugs; such as {', '.join(since[0]['examples'])}",
+    ]
 
 
 def test_what_failed_over_is_grouped_by_where_it_is_and_why(planned: Small) -> None:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from connectors.aws.plan_log import PlanLog, activation_action
 from connectors.core.plan import Plan, Route, SystemConfig, canonical
+from connectors.core.plan_merge import PlanPart, merge
 from connectors.core.plan_ports import Activation, Outcome
 from connectors.tool import plans as command
 from connectors.tool.main import app
@@ -73,7 +74,30 @@ def test_a_systems_new_settings_are_a_difference_and_the_same_plan_is_none() -> 
     assert {one["field"] for one in system["fields"]} == {"BaseUrl", "poll"}
     assert same(difference(plan(ALL), plan(ALL)))
     shadow = Plan.of((ALL,), SYSTEMS, effects=False)
-    assert list(lines(difference(plan(ALL), shadow))) == ["~ Effects: off, a shadow run"]
+    assert list(lines(difference(plan(ALL), shadow))) == ["~ Effects: off: nothing goes out"]
+
+
+def test_what_a_plan_beside_the_base_says_of_itself_is_a_difference() -> None:
+    base = PlanPart.of("r/Plan", (ALL,))
+
+    def beside(**said: Any) -> Plan:
+        part = PlanPart.of("ideas/Plan", (LOUD,), **{"priority": 1, "everywhere": True, **said})
+        found = merge([base, part], SYSTEMS)
+        assert found is not None
+        return found
+
+    assert list(lines(difference(beside(), beside(effects=False)))) == [
+        '~ plan ideas/Plan: Effects: "on" → "off"',
+        "    a shadow: its routes take nothing",
+    ]
+    assert list(lines(difference(beside(effects=False), beside()))) == ['~ plan ideas/Plan: Effects: "off" → "on"']
+    assert list(lines(difference(beside(), beside(priority=7)))) == ["~ plan ideas/Plan: Priority: 1 → 7"]
+    moved = list(lines(difference(beside(), beside(everywhere=False))))
+    assert '~ plan ideas/Plan: Sources: "all" → "own"' in moved
+    added = difference(plan(ALL), beside(effects=False))
+    assert "+ plan ideas/Plan: Priority 1, Sources all, Effects off" in lines(added)
+    assert [one["name"] for one in added["added"]] == ["ideas/Plan/loud"]
+    assert same(difference(beside(effects=False), beside(effects=False)))
 
 
 def test_two_templates_are_compared_without_a_deployment(tmp_path: Path) -> None:

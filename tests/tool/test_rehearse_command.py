@@ -79,6 +79,27 @@ def test_alone_it_says_what_the_plan_comes_to(tmp_path: Path) -> None:
     assert "This plan would open 8 cases." in done.output
 
 
+BESIDE = CHANGED[: CHANGED.index("        - Name: everything-else")]
+
+
+def test_a_shadow_is_rehearsed_as_if_it_were_on_and_says_that_it_is_not(tmp_path: Path) -> None:
+    """Otherwise whoever rehearses it learns nothing: as it is, it makes no difference."""
+    off = BESIDE.replace("      Routes:", "      Priority: 1\n      Effects: off\n      Routes:")
+    (new,) = files(tmp_path, off)
+    shown = run(new, "--alone", "--mentions", jsonl(tmp_path, 10)).output
+    assert "As a shadow (Effects: off) it changes nothing. Switched on: This plan would open 2 cases." in shown
+    assert "The figures are those of Effects: on." in shown
+
+
+def test_a_base_plan_without_effects_says_that_nothing_would_go_out(tmp_path: Path) -> None:
+    on, off = files(tmp_path, PLAN, PLAN.replace("      Routes:", "      Effects: off\n      Routes:"))
+    posts = jsonl(tmp_path, 10)
+    assert run(off, "--against", on, "--mentions", posts).output.startswith(
+        "This change would route everything as before. With Effects: off in the base plan NOTHING of it would go out."
+    )
+    assert "It would switch effects on" in run(on, "--against", off, "--mentions", posts).output.splitlines()[0]
+
+
 @pytest.mark.parametrize(
     ("line", "said"), [("{", "line 2 is not JSON"), ('{"a": 1}', "no event"), ('{"type": "mention"}', "no mention")]
 )
