@@ -58,8 +58,9 @@ class Trustpilot:
 
     def read(self, said: object) -> list[AnyEvent]:
         """The reviews in an answer, with our replies, oldest first."""
-        if isinstance(reviews := dig(said, "reviews"), list) or dig(said, "stars") is not None:
-            events = [event for one in (reviews or [said]) for event in _events(one)]
+        if dig(said, "stars") is not None or isinstance(dig(said, "reviews"), list):
+            reviews = [said] if dig(said, "stars") is not None else dig(said, "reviews")
+            events = [event for one in reviews for event in _events(one)]
             return sorted(events, key=lambda event: reading.millis(getattr(event, "created_at", None)))
         if any(isinstance(dig(said, name), list) for name in _NOT_OURS):
             return [_unsupported("other", "not about service reviews")]

@@ -6,9 +6,11 @@ https://developers.google.com/youtube/v3/determine_quota_cost
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -31,6 +33,8 @@ _AGAIN = 300.0
 _SHOWN = 5
 """Replies that a thread is shown with."""
 _PAGES = 10
+_COUNTED = 300
+"""Threads with more replies than are shown, whose number of replies is kept."""
 _CONTENT = {"commentsDisabled", "videoNotFound", "parentCommentNotFound", "parentCommentIsPrivate"}
 
 
@@ -57,7 +61,7 @@ class YouTubeAccount:
 
     def __init__(self, settings: YouTubeSource, credentials: YouTubeCredentials, http: HttpClient) -> None:
         self._http, self._settings, self._credentials = http, settings, credentials
-        self._reads = YouTube(settings)
+        self._reads, self._counts = YouTube(settings), dict[str, int]()
 
     @property
     def _api(self) -> Api:
@@ -65,16 +69,21 @@ class YouTubeAccount:
 
     def poll(self, cursor: str | None) -> Page:
         """The newest threads on all videos of our channel. A thread is listed by when it began: what is said in an
-        older one is seen while that is among the latest hundred."""
-        return walk(cursor, {"comments": self._threads}, int(time.time() * 1000), again=_AGAIN, at=by_order)
+        older one is seen while that is among the latest hundred. The cursor also says how many replies threads had."""
+        before, self._counts = json.loads(cursor) if cursor else (None, {})
+        page = walk(before, {"comments": self._threads}, int(time.time() * 1000), again=_AGAIN, at=by_order)
+        return replace(page, cursor=json.dumps([page.cursor, dict(list(self._counts.items())[-_COUNTED:])]))
 
     def _threads(self, after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
         asked = {"allThreadsRelatedToChannelId": self._settings.account[0], "order": "time", "pageToken": after}
         said = self._list("commentThreads", "snippet,replies", asked)
-        events = list(self._reads.read(said))
+        events, counts = list(self._reads.read(said)), dict[str, int]()
         for thread in reading.listed(dig(said, "items")):
-            if (reading.whole(dig(thread, "snippet", "totalReplyCount")) or 0) > _SHOWN:
-                events += self._replies(dig(thread, "id"), _PAGES)[0]
+            name, count = reading.ident(dig(thread, "id")), reading.whole(dig(thread, "snippet", "totalReplyCount"))
+            if name and count and count > _SHOWN:
+                events += [] if self._counts.get(name) == count else self._replies(name, _PAGES)[0]
+                counts[name] = count
+        self._counts = {name: count for name, count in self._counts.items() if name not in counts} | counts
         return events, reading.text(dig(said, "nextPageToken"))
 
     def _list(self, what: str, part: str, asked: Mapping[str, Any]) -> Any:

@@ -342,6 +342,10 @@ def test_what_is_no_review_is_counted(said: object, event: str) -> None:
     assert only.event == event
 
 
+def test_a_page_without_reviews_brings_nothing() -> None:
+    assert list(Trustpilot.for_parse().parse(Delivery({}, b'{"links": [], "reviews": []}'))) == []
+
+
 def test_a_consumer_whose_id_is_not_told_is_nobody_else() -> None:
     said = {
         "id": "5f0c6d2a86dd2a0a7a000001",

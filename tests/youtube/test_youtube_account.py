@@ -267,6 +267,25 @@ def test_what_was_edited_and_what_was_said_in_an_older_thread_is_brought(
     assert polled(account, cursor)[0] == []
 
 
+def test_a_long_thread_is_read_through_only_when_it_grew(channel: Channel, account: YouTubeAccount) -> None:
+    _, cursor = polled(account, None)
+    channel.page = 100
+    top = channel.say(INES, "cold", ago=50)
+    replies = [channel.say("UCtom", f"here too {number}", top, ago=40 - number) for number in range(8)]
+    found, cursor = polled(account, cursor)
+    assert sorted(one.native_id for one in found) == sorted([top, *replies])
+
+    def asked() -> int:
+        return sum("parentId" in call.query for call, _, _ in channel.calls)
+
+    assert asked() == 1
+    assert polled(account, cursor)[0] == []
+    assert asked() == 1
+    last = channel.say("UCtom", "still", top, ago=0)
+    assert [one.native_id for one in polled(account, cursor)[0]] == [last]
+    assert asked() == 2
+
+
 def test_an_account_that_may_not_comment_is_for_an_administrator(channel: Channel, account: YouTubeAccount) -> None:
     channel.refusal = refused(403, "ineligibleAccount")
     with pytest.raises(MisconfiguredError):
