@@ -139,6 +139,7 @@ class AmazonConnect:
             kind="reply" if previous or related else "post",
             author=author,
             title=noun.capitalize(),
+            place=(reading.text(_dig(_dig(detail, "queueInfo"), "queueArn")) or "").rpartition("/")[2] or None,
             text=_words(detail, event, noun),
             url=page and f"{page}/contact-trace-records/details/{native_id}",
             created_at=at,

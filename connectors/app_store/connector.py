@@ -81,10 +81,11 @@ class AppStore:
             version=reading.millis(made) if own else 0,
             author=None if own else author,
             title=reading.text(dig(said, "title")),
+            place=reading.text(dig(said, "territory"), 20),
             text=reading.text(dig(said, "responseBody" if own else "body")) or "",
             created_at=made,
             metrics=reading.numbers(said, "rating"),
-            reply_capability="none" if own else "allowed",
+            reply_capability="none" if own or "author" in thing else "allowed",  # the feed's ids are others
             own=own,
             order=reading.millis(made),
         )

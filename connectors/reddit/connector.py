@@ -100,6 +100,7 @@ class Reddit:
             kind="post" if kind == "t3" else "reply",
             version=reading.millis(edited),
             author=author,
+            place=(reading.text(dig(data, "subreddit"), 60) or "").lower() or None,
             title=_plain(title, html) if title else None,
             text=_plain(words, html),
             url=_address(data, native_id, thread),

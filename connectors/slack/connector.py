@@ -155,6 +155,7 @@ class Slack:
             quoted_id=quoted,
             version=reading.millis(reading.moment(edited)),
             author=author,
+            place=channel,
             text=words(said),
             url=self._address(said, channel, f"{ts}", parent),
             created_at=reading.moment(made),

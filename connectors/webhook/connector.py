@@ -45,6 +45,7 @@ class Mapping(reading.Settings):
     url: Expression = "url"
     created_at: Expression = "created_at"
     language: Expression = "language"
+    place: Expression = "place"
     version: Expression = "version || edited_at"
     deleted: Expression = "deleted"
     private: Expression = "private"
@@ -115,6 +116,7 @@ class Webhook:
             title=reading.text(ask("title"), 500),
             text=reading.text(ask("text")) or (reading.clean(plain_text(markup)) if markup else ""),
             language=reading.text(ask("language"), 20),
+            place=reading.text(ask("place"), 200),
             url=reading.web(ask("url")),
             created_at=created,
             reply_capability="allowed" if answered else "none",

@@ -92,6 +92,7 @@ class YouTube:
             kind="reply" if parent else "post",
             version=reading.millis(changed) if edited else 0,
             author=author,
+            place=video,
             text=original or plain_text(reading.text(dig(snippet, "textDisplay")) or ""),
             url=f"https://www.youtube.com/watch?v={video}&lc={native_id}" if video else None,
             created_at=made,
