@@ -44,13 +44,15 @@ class Reset:
 
 @dataclass
 class Api:
-    """Calls under one address. `dialect` makes an error of an answer, or None where it means what it means elsewhere;
-    it also sees answers of 200, for vendors that refuse in those. `renewable`: an access token that has run out is
-    renewed by us. `rest`: seconds that the last answer asked to keep still, as far as its headers say."""
+    """Calls under one address. `headers` are sent with each; where they are made anew for each call, such as a token
+    that is signed or may be missing, the function that makes them. `dialect` makes an error of an answer, or None where
+    it means what it means elsewhere; it also sees answers of 200, for vendors that refuse in those. `renewable`: an
+    access token that has run out is renewed by us. `rest`: seconds that the last answer asked to keep still, as far as
+    its headers say."""
 
     http: HttpClient
     base: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] | Callable[[], Mapping[str, str]] = field(default_factory=dict, repr=False)
     dialect: Callable[[Response], RemoteError | None] = lambda _: None
     reset: Reset | None = None
     renewable: bool = False
@@ -85,7 +87,7 @@ class Api:
         safe: bool | None = None,
     ) -> Response:
         """Any request. `path` follows the base, or is a whole address below it, as on a next page."""
-        sent = {**self.headers, **(headers or {})}
+        sent = {**(self.headers() if callable(self.headers) else self.headers), **(headers or {})}
         body = None
         if form is not None:
             body = encoded(form).encode("ascii")

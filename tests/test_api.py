@@ -32,6 +32,24 @@ def api(vendor: Stub, **more: object) -> Api:
     return Api(HttpClient(allow_private=True), f"{vendor.url}/v1", {"Authorization": "Bearer t"}, **more)  # type: ignore[arg-type]
 
 
+def test_what_lets_us_in_may_be_made_for_each_request_and_be_missing(vendor: Stub) -> None:
+    made = iter(["first", "second"])
+
+    def headers() -> dict[str, str]:
+        token = next(made, None)
+        if token is None:
+            raise MisconfiguredError("there is no token", TokenState.EXPIRED)
+        return {"Authorization": token}
+
+    vendor.says(200, b"{}")
+    calls = Api(HttpClient(allow_private=True), vendor.url, headers)
+    calls.get("a")
+    calls.get("b")
+    assert [one.headers["authorization"] for one in vendor.asked] == ["first", "second"]
+    assert calls.health("c").state is TokenState.EXPIRED
+    assert len(vendor.asked) == 2
+
+
 def test_a_request_carries_what_lets_us_in(vendor: Stub) -> None:
     assert api(vendor).get("/things", {"q": "a b&c", "n": 2, "all": True, "ids": ["1", "2"], "no": None}) == {"id": "1"}
     asked = vendor.asked[0]

@@ -6,7 +6,7 @@ https://developer.apple.com/documentation/appstoreconnectapi/generating-tokens-f
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field, SecretStr
@@ -45,16 +45,16 @@ class AppStoreAccount(Reviews):
     longest = 5_970
 
     def __init__(self, settings: AppStoreSource, credentials: AppStoreCredentials, http: HttpClient) -> None:
-        self._http, self._settings, self._credentials, self._reads = http, settings, credentials, AppStore()
+        self._settings, self._credentials, self._reads = settings, credentials, AppStore()
+        self._api = Api(http, settings.api_url, self._headers)
         self._path = f"v1/apps/{settings.app}/customerReviews"
 
-    @property
-    def _api(self) -> Api:
+    def _headers(self) -> Mapping[str, str]:
         own, now = self._credentials, int(time.time())
         claims: dict[str, Any] = {"iat": now, "exp": now + _LIFE, "aud": "appstoreconnect-v1"}
         claims |= {"iss": own.issuer_id} if own.issuer_id else {"sub": "user"}
         token = oauth.signed_claims(claims, own.private_key, "ES256", own.key_id)
-        return Api(self._http, self._settings.api_url, {"Authorization": f"Bearer {token}"})
+        return {"Authorization": f"Bearer {token}"}
 
     def listed(self, after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
         """See `Reviews`."""

@@ -46,11 +46,8 @@ class GooglePlayAccount(Reviews):
 
     def __init__(self, settings: GooglePlaySource, credentials: GooglePlayCredentials, http: HttpClient) -> None:
         self._http, self._settings, self._credentials, self._reads = http, settings, credentials, GooglePlay()
+        self._api = Api(http, settings.api_url, credentials.bearer, _meant, renewable=True)
         self._path = f"androidpublisher/v3/applications/{settings.app}/reviews"
-
-    @property
-    def _api(self) -> Api:
-        return Api(self._http, self._settings.api_url, self._credentials.bearer(), _meant, renewable=True)
 
     def listed(self, after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
         """See `Reviews`. Google lists them by their last change."""

@@ -64,12 +64,10 @@ class RedditAccount:
         # Reddit's rules ask for a name of this form: https://github.com/reddit-archive/reddit/wiki/API
         self._agent = {"User-Agent": f"aws-lambda:hailback:1 (by /u/{self._name})"}
         limit = Reset("x-ratelimit-reset", "seconds", "x-ratelimit-remaining")
-        self._calls = Api(http, settings.api_url, self._agent, _meant, reset=limit, renewable=True)
+        self._api = Api(http, settings.api_url, self._headers, _meant, reset=limit, renewable=True)
 
-    @property
-    def _api(self) -> Api:
-        self._calls.headers = self._agent | self._credentials.bearer()
-        return self._calls
+    def _headers(self) -> Mapping[str, str]:
+        return self._agent | self._credentials.bearer()
 
     def poll(self, cursor: str | None) -> Page:
         """What came to our inbox, what we said ourselves (a person may have answered), and what we look for."""
@@ -80,7 +78,7 @@ class RedditAccount:
         for term in self._settings.search:
             lists[f"search {term}"] = self._list("search", q=term, sort="new", type="link")
         now = int(time.time() * 1000)
-        return walk(cursor, lists, now, again=_AGAIN, rest=lambda: self._calls.rest)
+        return walk(cursor, lists, now, again=_AGAIN, rest=lambda: self._api.rest)
 
     def _list(self, path: str, **query: str) -> Listing:
         def listing(after: str | None) -> tuple[Sequence[AnyEvent], str | None]:

@@ -44,12 +44,9 @@ class TrustpilotAccount(Reviews):
 
     def __init__(self, settings: TrustpilotSource, credentials: TrustpilotCredentials, http: HttpClient) -> None:
         self._http, self._settings, self._credentials = http, settings, credentials
+        self._api = Api(http, settings.api_url, credentials.bearer, renewable=True)
         self._reads = Trustpilot(trusted=True)
         self._path = f"v1/private/business-units/{settings.business_unit}/reviews"
-
-    @property
-    def _api(self) -> Api:
-        return Api(self._http, self._settings.api_url, self._credentials.bearer(), renewable=True)
 
     def listed(self, after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
         """See `Reviews`. Pages have numbers."""

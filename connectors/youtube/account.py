@@ -61,11 +61,8 @@ class YouTubeAccount:
 
     def __init__(self, settings: YouTubeSource, credentials: YouTubeCredentials, http: HttpClient) -> None:
         self._http, self._settings, self._credentials = http, settings, credentials
+        self._api = Api(http, settings.api_url, credentials.bearer, _meant, renewable=True)
         self._reads, self._counts = YouTube(settings), dict[str, int]()
-
-    @property
-    def _api(self) -> Api:
-        return Api(self._http, self._settings.api_url, self._credentials.bearer(), _meant, renewable=True)
 
     def poll(self, cursor: str | None) -> Page:
         """The newest threads on all videos of our channel. A thread is listed by when it began: what is said in an

@@ -277,6 +277,7 @@ def test_a_key_is_tried_out(store: Store, account: AppStoreAccount) -> None:
     assert built(store.address, issuer_id=None).check().state is TokenState.OK
     store.refusal = 403, {"errors": [{"status": "403", "code": "FORBIDDEN_ERROR"}]}, {}
     assert built(store.address, issuer_id=None).check().state is TokenState.SCOPE_MISSING
+    assert built(store.address, private_key="not a key").check().state is TokenState.REVOKED
     with pytest.raises(MisconfiguredError, match="PEM"):
         built(store.address, private_key="not a key").poll(account.poll(None).cursor)
 

@@ -280,6 +280,7 @@ def test_the_token_is_made_from_the_key_and_tried_out(store: Store, account: Goo
     assert renewed.due(now + 3_500_000)
     assert built(store.address, access_token="fresh").check().state is TokenState.OK
     assert built(store.address, access_token="old").check().state is TokenState.EXPIRED
+    assert built(store.address).check().state is TokenState.EXPIRED
     with pytest.raises(MisconfiguredError) as caught:
         built(store.address, client_email="somebody@else.example").refresh(now)
     assert caught.value.token is TokenState.REVOKED

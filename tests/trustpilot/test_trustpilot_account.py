@@ -310,6 +310,7 @@ def test_the_token_is_made_for_the_application_and_tried_out(address: str, accou
     assert renewed.due(now + 359_999_000)
     assert account.check().state is TokenState.OK
     assert built(address, access_token="old").check().state is TokenState.EXPIRED
+    assert built(address, access_token=None).check().state is TokenState.EXPIRED
     with pytest.raises(MisconfiguredError) as caught:
         built(address, client_secret="wrong").refresh(now)
     assert caught.value.token is TokenState.REVOKED
