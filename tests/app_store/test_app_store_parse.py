@@ -82,3 +82,4 @@ def test_the_app_at_the_head_of_an_old_feed_is_no_review() -> None:
     assert (only.native_id, only.author.native_id, only.title, only.text) == ("4711", "77", "Cold", "Still cold.")
     (alone,) = parsed({"feed": {"entry": entry}})
     assert (alone.native_id, alone.created_at) == ("4711", None)
+    assert alone.reply_capability == "none", "its id is none that the API knows"
