@@ -19,6 +19,7 @@ from connectors.core.health import TokenState
 from connectors.core.models import Mention
 from connectors.http import HttpClient
 from tests.described import NUMBER, TEXT, Described, const, exact, hold, many, shape
+from tests.polled import polled
 from tests.standin import Answer, Call, serving
 
 HTTP = HttpClient(allow_private=True)
@@ -174,18 +175,6 @@ def account(store: Store) -> Iterator[AppStoreAccount]:
 def built(address: str, **other: object) -> AppStoreAccount:
     credentials = AppStoreCredentials.model_validate({**GIVEN, **other})
     return AppStoreAccount(AppStoreSource(app="100200300", api_url=address), credentials, HTTP)
-
-
-def polled(account: AppStoreAccount, cursor: str | None) -> tuple[list[Mention], str]:
-    """All that one walk brings."""
-    found: list[Mention] = []
-    for _ in range(20):
-        page = account.poll(cursor)
-        cursor = page.cursor
-        found += [event for event in page.events if isinstance(event, Mention)]
-        if page.again > 1:
-            return found, cursor
-    raise AssertionError("the walk does not end")
 
 
 def seen(account: AppStoreAccount, name: str) -> Mention:

@@ -21,6 +21,7 @@ from connectors.google_play.account import GooglePlayAccount, GooglePlayCredenti
 from connectors.google_play.connector import GooglePlay, GooglePlaySource
 from connectors.http import HttpClient
 from tests.described import NUMBER, TEXT, Described, const, exact, hold, many, shape
+from tests.polled import polled
 from tests.standin import Answer, Call, serving
 
 HTTP = HttpClient(allow_private=True)
@@ -169,18 +170,6 @@ def built(address: str, **other: object) -> GooglePlayAccount:
     settings = GooglePlaySource(app=APP, api_url=address, login_url=f"{address}/token")
     given = {"client_email": SERVICE, "private_key": pem(), **other}
     return GooglePlayAccount(settings, GooglePlayCredentials.model_validate(given), HTTP)
-
-
-def polled(account: GooglePlayAccount, cursor: str | None) -> tuple[list[Mention], str]:
-    """All that one walk brings."""
-    found: list[Mention] = []
-    for _ in range(20):
-        page = account.poll(cursor)
-        cursor = page.cursor
-        found += [event for event in page.events if isinstance(event, Mention)]
-        if page.again > 1:
-            return found, cursor
-    raise AssertionError("the walk does not end")
 
 
 def seen(account: GooglePlayAccount, name: str) -> Mention:

@@ -19,6 +19,7 @@ from connectors.http import HttpClient
 from connectors.reddit.account import RedditAccount, RedditCredentials
 from connectors.reddit.connector import Reddit, RedditSource
 from tests.described import TEXT, Described, const, exact, hold, many, shape
+from tests.polled import polled
 from tests.standin import Answer, Call, serving
 
 HTTP = HttpClient(allow_private=True)
@@ -146,17 +147,6 @@ def account(place: Place) -> Iterator[RedditAccount]:
         yield RedditAccount(settings, credentials, HTTP)
 
 
-def polled(account: RedditAccount, cursor: str | None) -> tuple[list[AnyEvent], str]:
-    found: list[AnyEvent] = []
-    for _ in range(20):
-        page = account.poll(cursor)
-        cursor = page.cursor
-        found += page.events
-        if page.again > 1:
-            return found, cursor
-    raise AssertionError("the walk does not end")
-
-
 def said(account: RedditAccount, name: str) -> Mention:
     return next(iter(account.recheck([name]).edited))
 
@@ -168,10 +158,9 @@ def test_posts_comments_and_our_own_are_brought_once(place: Place, account: Redd
     below = [place.say("tom", f"here too {number}", posts[0], ago=40 - number) for number in range(5)]
     ours = place.say("acme_support", "We come.", below[0], ago=10)
     found, cursor = polled(account, cursor)
-    mentions = [one for one in found if isinstance(one, Mention)]
-    assert sorted(one.native_id for one in mentions) == sorted([*posts, *below, ours])
-    assert [one.native_id for one in mentions if one.own] == [ours]
-    assert {one.conversation_id for one in mentions if one.kind == "reply"} == {posts[0]}
+    assert sorted(one.native_id for one in found) == sorted([*posts, *below, ours])
+    assert [one.native_id for one in found if one.own] == [ours]
+    assert {one.conversation_id for one in found if one.kind == "reply"} == {posts[0]}
     assert polled(account, cursor)[0] == []
     assert place.agents == {"aws-lambda:hailback:1 (by /u/acme_support)"}
 

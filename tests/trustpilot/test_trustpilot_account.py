@@ -19,6 +19,7 @@ from connectors.http import HttpClient
 from connectors.trustpilot.account import TrustpilotAccount, TrustpilotCredentials
 from connectors.trustpilot.connector import Trustpilot, TrustpilotSource
 from tests.described import NUMBER, TEXT, Described, const, exact, hold, many, shape
+from tests.polled import polled
 from tests.standin import Answer, Call, serving
 
 HTTP = HttpClient(allow_private=True)
@@ -156,18 +157,6 @@ def built(address: str, **other: object) -> TrustpilotAccount:
     given = {"client_id": "app", "client_secret": "s3", "business_user": USER, "access_token": "fresh", **other}
     settings = SETTINGS.model_copy(update={"api_url": address})
     return TrustpilotAccount(settings, TrustpilotCredentials.model_validate(given), HTTP)
-
-
-def polled(account: TrustpilotAccount, cursor: str | None) -> tuple[list[Mention], str]:
-    """All that one walk brings."""
-    found: list[Mention] = []
-    for _ in range(20):
-        page = account.poll(cursor)
-        cursor = page.cursor
-        found += [event for event in page.events if isinstance(event, Mention)]
-        if page.again > 1:
-            return found, cursor
-    raise AssertionError("the walk does not end")
 
 
 def delivered(name: str, event: str = "service-review-created", **more: object) -> list[Any]:

@@ -17,6 +17,7 @@ from connectors.http import HttpClient
 from connectors.youtube.account import YouTubeAccount, YouTubeCredentials
 from connectors.youtube.connector import YouTube, YouTubeSource
 from tests.described import NUMBER, TEXT, Described, const, exact, hold, many, shape
+from tests.polled import polled
 from tests.standin import Answer, Call, serving
 
 OURS, INES = "UCacmeHeatingSupport0001", "UCines000000000000000001"
@@ -165,18 +166,6 @@ def account(channel: Channel) -> Iterator[YouTubeAccount]:
             {"client_id": "app", "client_secret": "s", "refresh_token": "r", "access_token": "invented"}
         )
         yield YouTubeAccount(settings, credentials, HTTP)
-
-
-def polled(account: YouTubeAccount, cursor: str | None) -> tuple[list[Mention], str]:
-    """All that one walk brings."""
-    found: list[Mention] = []
-    for _ in range(20):
-        page = account.poll(cursor)
-        cursor = page.cursor
-        found += [event for event in page.events if isinstance(event, Mention)]
-        if page.again > 1:
-            return found, cursor
-    raise AssertionError("the walk does not end")
 
 
 def test_every_comment_and_every_reply_is_brought_once_however_many(channel: Channel, account: YouTubeAccount) -> None:
