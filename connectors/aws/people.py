@@ -59,10 +59,10 @@ class People:
         """One handle, in one read."""
         rev, links, cases = None, [], []
         for row in self._table.query(_pk(handle), newest=True, limit=_ROWS):
-            if row["expires_at"] <= self._now() // 1000:
-                continue  # DynamoDB takes a while until it removes what has expired
             if row["type"] == "handle":
-                rev = row["rev"]
+                rev = row["rev"]  # as long as it is there: what has expired stands in the way of another
+            elif row["expires_at"] <= self._now() // 1000:
+                continue  # DynamoDB takes a while until it removes what has expired
             elif row["type"] == "link":
                 said = tuple(Evidence.model_validate(one) for one in row["evidence"])
                 links.append(Link(handle, row["other"], said, row["expires_at"]))

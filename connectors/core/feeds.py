@@ -27,6 +27,10 @@ PAGES = 5
 """Pages of one list in one poll."""
 REMEMBERED = 500
 """Events of one list whose identity is kept; older ones may come again, and are known then."""
+_ALTOGETHER = 5000
+"""The same of all lists: they lie in one item, which holds 400 KB."""
+_NEXT = ""
+"""In a cursor, where lists have their names: the list with which the next poll begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ def walk(
     the name of a page the time below which it goes on, 0 where it does not tell: for lists whose pages may hold nothing
     for us.
 
-    One list that is refused does not stop the others: the page says so (`fault`). Raises the RemoteError where none
+    One list that is refused does not stop the others: the page says so (`fault`). Where not all had their turn, because
+    the vendor wants rest or the time is up, the next poll begins with the others. Raises the RemoteError where none
     answers."""
     marks = {name: _mark(_read(cursor).get(name), now) for name in lists}
     if cursor is None:
@@ -68,21 +73,30 @@ def walk(
     when = at or _said
     events: list[AnyEvent] = []
     errors: dict[str, RemoteError] = {}
-    answered = False
-    for name, listing in lists.items():
+    order, last = _turns(list(lists), _read(cursor).get(_NEXT)), None
+    reach = _Reach(when, overlap, pages, rest, below, min(REMEMBERED, max(1, _ALTOGETHER // max(1, len(order)))))
+    for name in order:
         try:
-            found, marks[name] = _go(listing, marks[name], now, _Reach(when, overlap, pages, rest, below))
+            found, marks[name] = _go(lists[name], marks[name], now, reach)
         except RemoteError as error:
             errors[name] = error
+            last = name if rest() and last is not None else last
         else:
-            events, answered = events + found, True
+            events, last = events + found, name
         if rest():
             break
-    if errors and not answered:
+    if errors and last is None:
         raise next(iter(errors.values()))
     fault = "; ".join(f"{name}: {error}" for name, error in errors.items()) or None
     wait = rest() or (1.0 if any(mark.after for mark in marks.values()) else again)
-    return Page(sorted(events, key=when), _written(marks), wait, fault=fault)
+    following = None if last in {None, order[-1]} else order[order.index(f"{last}") + 1]
+    return Page(sorted(events, key=when), _written(marks, following), wait, fault=fault, rest=rest())
+
+
+def _turns(names: list[str], first: object) -> list[str]:
+    """All lists in their order, from the one on whose turn it is."""
+    start = names.index(first) if isinstance(first, str) and first in names else 0
+    return names[start:] + names[:start]
 
 
 def brought(cursor: str | None, name: str, now: int) -> int:
@@ -99,6 +113,7 @@ class _Reach:
     pages: int
     rest: Callable[[], float]
     below: Callable[[str], int]
+    remembered: int
 
 
 def _go(listing: Listing, mark: Mark, now: int, reach: _Reach) -> tuple[list[AnyEvent], Mark]:
@@ -112,7 +127,7 @@ def _go(listing: Listing, mark: Mark, now: int, reach: _Reach) -> tuple[list[Any
             found, following = listing(after)
         except RemoteError as error:
             if page and isinstance(error, RejectedError):  # a name just given is not too old: no list is endless
-                return events, replace(whole, seen=_lately(seen, begun - behind))
+                return events, replace(whole, seen=_lately(seen, begun - behind, reach.remembered))
             if page:
                 break
             if after is not None and isinstance(error, RejectedError | MisconfiguredError):
@@ -124,11 +139,11 @@ def _go(listing: Listing, mark: Mark, now: int, reach: _Reach) -> tuple[list[Any
             if happened >= floor and _new(one, seen, happened):
                 events.append(one)
         if following is None or following == after or min([*times, reach.below(following) or now]) < floor:
-            return events, replace(whole, seen=_lately(seen, begun - behind))
+            return events, replace(whole, seen=_lately(seen, begun - behind, reach.remembered))
         after = following
         if reach.rest():
             break
-    return events, replace(mark, begun=begun, after=after, seen=_lately(seen, 0))
+    return events, replace(mark, begun=begun, after=after, seen=_lately(seen, 0, reach.remembered))
 
 
 def _new(event: AnyEvent, seen: dict[str, int], time: int) -> bool:
@@ -142,8 +157,8 @@ def _new(event: AnyEvent, seen: dict[str, int], time: int) -> bool:
     return True
 
 
-def _lately(seen: Mapping[str, int], floor: int) -> dict[str, int]:
-    kept = sorted(((time, key) for key, time in seen.items() if time >= floor), reverse=True)[:REMEMBERED]
+def _lately(seen: Mapping[str, int], floor: int, most: int) -> dict[str, int]:
+    kept = sorted(((time, key) for key, time in seen.items() if time >= floor), reverse=True)[:most]
     return {key: time for time, key in kept}
 
 
@@ -158,8 +173,10 @@ def _said(event: AnyEvent) -> int:
     return event.order if isinstance(event, Deletion) else 0
 
 
-def _written(marks: Mapping[str, Mark]) -> str:
-    plain = {name: [mark.start, mark.since, mark.begun, mark.after, dict(mark.seen)] for name, mark in marks.items()}
+def _written(marks: Mapping[str, Mark], following: str | None = None) -> str:
+    plain: dict[str, Any] = {} if following is None else {_NEXT: following}
+    for name, mark in marks.items():
+        plain[name] = [mark.start, mark.since, mark.begun, mark.after, dict(mark.seen)]
     return json.dumps(plain, separators=(",", ":"))
 
 

@@ -19,6 +19,7 @@ from connectors.core.ports import Page, Poller
 SOON = 10.0
 """Seconds. A place that wants to be asked again before that has more to tell; otherwise the administrator's wait
 counts."""
+_LONGEST_REST = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def poll(
             if page.events:
                 outbox.put(name, page.events, now())
             wait = max(1.0, page.again) if page.again < min(SOON, held.every) else held.every
-            after = _moved(held, page, now(), wait)
+            after = _moved(held, page, now(), max(wait, min(page.rest, _LONGEST_REST)))
             brought = len(page.events)
     try:
         cursors.settle(held, after)

@@ -156,7 +156,9 @@ def note_bytes(system: RecordSystem) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One poll's worth of events, and where the next one goes on. `again` is in seconds: when to come back.
+    """One poll's worth of events, and where the next one goes on. `again` is in seconds: when to come back, where the
+    administrators do not want it otherwise. `rest`, in seconds too: before that the vendor wants no call, whoever else
+    does.
 
     `spent` is what the calls cost, in the units of the connector's `prices.json`. `fault`: one sentence, where a part
     of what is asked is refused while the rest goes on; said by each poll until that part is answered. `health`: what
@@ -168,6 +170,7 @@ class Page:
     spent: Mapping[str, int] = field(default_factory=dict)
     fault: str | None = None
     health: TokenHealth | None = field(default_factory=lambda: TokenHealth(TokenState.OK))
+    rest: float = 0.0
 
 
 class Poller(Protocol):

@@ -220,6 +220,52 @@ def test_a_vendor_that_wants_rest_gets_it() -> None:
     assert {*names(page), *names(later)} == brought
 
 
+def test_a_vendor_that_always_wants_rest_is_asked_for_each_list_in_turn() -> None:
+    """Such as Meta, as long as most of a limit is used up: the last list would never be read."""
+    lists = {name: Listed() for name in "abc"}
+    cursor = begun(*lists)
+    for listed in lists.values():
+        listed.add(START + MINUTE)
+    asked = []
+    for minute in range(2, 6):
+        for listed in lists.values():
+            listed.calls.clear()
+        page = walk(cursor, lists, START + minute * MINUTE, again=60, rest=lambda: 600)
+        cursor = page.cursor
+        asked.append("".join(name for name, listed in lists.items() if listed.calls))
+        assert (page.again, page.rest) == (600, 600)
+    assert asked == ["a", "b", "c", "a"]
+
+
+def test_where_time_is_short_the_next_poll_begins_with_whoever_had_no_turn() -> None:
+    lists = {name: Listed() for name in "abc"}
+    for name in "bc":
+        lists[name].faults = [UnavailableError("no time was left for this request; nothing was sent")]
+    page = walk(begun(*lists), lists, START + MINUTE, again=60)
+    page = walk(page.cursor, lists, START + 2 * MINUTE, again=60, rest=lambda: 600)
+    assert [len(listed.calls) for listed in lists.values()] == [1, 2, 1]
+
+
+def test_a_list_that_is_taken_out_of_the_settings_takes_its_turn_with_it() -> None:
+    lists = {name: Listed() for name in "ab"}
+    page = walk(begun(*lists), lists, START + MINUTE, again=60, rest=lambda: 600)
+    only = {"a": lists["a"]}
+    lists["a"].add(START + MINUTE)
+    assert names(walk(page.cursor, only, START + 2 * MINUTE, again=60)) == ["p0"]
+
+
+def test_the_cursor_of_many_lists_fits_into_an_item() -> None:
+    """One of DynamoDB holds 400 KB. What does not fit could never be written, and nothing would be read any more."""
+    lists = {f"search {number}": Listed(size=1000) for number in range(20)}
+    cursor = begun(*lists)
+    for number, listed in enumerate(lists.values()):
+        for second in range(600):
+            listed.add(START + second, said(f"{number}-{second}", START + second))
+    page = walk(cursor, lists, START + MINUTE, again=60)
+    assert len(page.events) == 20 * 600
+    assert len(page.cursor) < 200_000
+
+
 def test_a_cursor_stays_small() -> None:
     listed = Listed(size=REMEMBERED * 3)
     for number in range(REMEMBERED * 3):

@@ -156,3 +156,17 @@ def test_a_poll_that_outlives_its_lease_changes_nothing(clock: Clock) -> None:
     assert memory.known is not None
     assert memory.known.cursor == "other"
     assert memory.sent == [UPDATE], "taken in twice at worst"
+
+
+def test_a_vendor_that_wants_rest_is_left_alone_that_long(clock: Clock) -> None:
+    """However often administrators want it asked; `again` alone is only a wish."""
+    memory = Memory(replace(Cursor("stack/Tracker", every=60.0), cursor="1"))
+    ask(Place([Page([], "2", 300.0)]), memory, clock)
+    assert memory.known is not None
+    assert memory.known.next_at == clock.now() + 60_000
+    clock.seconds = memory.known.next_at / 1000
+    ask(Place([Page([], "3", 600.0, rest=600.0)]), memory, clock)
+    assert memory.known.next_at == clock.now() + 600_000
+    clock.seconds = memory.known.next_at / 1000
+    ask(Place([Page([], "4", 1.0, rest=10.0**9)]), memory, clock)
+    assert memory.known.next_at == clock.now() + 86_400_000

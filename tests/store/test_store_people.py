@@ -222,6 +222,26 @@ def test_links_go_400_days_after_they_were_last_of_use(open_shop: Callable[..., 
     assert people(shop).circle(ADA).person.handles == (ADA,), "expired, whether or not it was removed yet"
 
 
+def test_a_number_that_calls_again_when_all_of_it_has_expired_is_heard(open_shop: Callable[..., Shop]) -> None:
+    """DynamoDB takes days until it removes what has expired; until then the rows stand in the way."""
+    at = [1_795_000_000_000]
+
+    def clock() -> Any:
+        while True:
+            at[0] += 1
+            yield at[0]
+
+    shop = open_shop(clock=clock())
+    people(shop).link(NUMBER, ADA, **WHO)
+    shop.take_in(called("c1"), LINE)
+    solve(shop, case_id("amazon_connect:c1"))
+    at[0] += 401 * 86_400_000
+    assert shop.take_in(called("c2"), LINE) is Taken.OPENED
+    assert shop.take_in(called("c3"), LINE) is Taken.SAID
+    assert shop.take_in(said(1)) is Taken.OPENED, "the link has expired"
+    people(shop).link(NUMBER, ADA, **WHO)
+
+
 @pytest.mark.parametrize("change", ["solved", "ended"])
 def test_what_changes_between_the_look_and_the_write_is_seen(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, change: str
