@@ -60,7 +60,7 @@ def _row(name: str, told: Manifest) -> Row:
         "name": name,
         "title": told.title,
         "kind": "system of record" if name in registry.SYSTEMS else "source",
-        "receives": load(name) is not None,
+        "receives": load(name) is not None or name in registry.EVENT_BUSES.values(),
         "asked": polled or name in registry.POLLERS,
         "answers": name in registry.REPLIERS,
         "keeps_cases": name in registry.SYSTEMS,

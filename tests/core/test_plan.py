@@ -57,7 +57,8 @@ def test_a_route_with_a_condition_that_is_not_understood_is_not_read_as_a_catch_
 
 
 def test_the_documentation_names_every_field() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text(encoding="utf-8")
+    docs = Path(__file__).parents[2] / "docs"
+    page = "".join((docs / name).read_text(encoding="utf-8") for name in ("plan.md", "sources.md"))
     models = [connectors.source(name).settings_model for name in connectors.SOURCES]
     models += [connectors.system(name).settings_model for name in connectors.SYSTEMS]
     fields = {name for model in models for name in setting_names(model)}
@@ -65,3 +66,5 @@ def test_the_documentation_names_every_field() -> None:
     fields |= {"Connector", "Secret", "Poll"}
     fields |= {"Revision", "Routes", "Name", "Case", "Notify", "ServiceToken", "ServiceTimeout"}
     assert [name for name in sorted(fields) if f"`{name}`" not in page] == []
+    settings = (docs / "sources.md").read_text(encoding="utf-8")
+    assert [name for name in connectors.SOURCES if f"`{name}`" not in settings] == []
