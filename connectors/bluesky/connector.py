@@ -122,7 +122,9 @@ def _unpacked(said: Any) -> Iterator[_Told]:
     if isinstance(said, list):
         for one in said:
             yield from _unpacked(one)
-    elif isinstance(commit := dig(said, "commit"), dict) and dig(said, "did"):
+    elif dig(said, "$type") == "message" and isinstance(dig(said, "payload"), dict):  # a frame of Jetstream's version 2
+        yield from _unpacked(dig(said, "payload"))
+    elif dig(said, "did") and isinstance(commit := dig(said, "commit") or _flat(said), dict):
         yield _committed(said, commit)
     elif isinstance(dig(said, "value", "post"), dict):  # an item of getPostThreadV2
         yield from _unpacked(dig(said, "value", "post"))
@@ -133,7 +135,7 @@ def _unpacked(said: Any) -> Iterator[_Told]:
             yield from _unpacked(one)
     else:
         record, uri = dig(said, "record") or dig(said, "value"), reading.uri(dig(said, "uri"))
-        kind = POST if f"/{POST}/" in (uri or "") and record else dig(record, "$type") or dig(said, "$type")
+        kind = dig(record, "$type") or (POST if f"/{POST}/" in (uri or "") and record else dig(said, "$type"))
         kind = reason if isinstance(reason, str) and reason not in _ADDRESSED else kind
         bare = isinstance(said, dict) and uri and said.keys() <= _REFERENCE
         empty = "strongRef" if bare else dig(said, "kind") or dig(said, "type")  # which Jetstream says
@@ -144,8 +146,15 @@ def _unpacked(said: Any) -> Iterator[_Told]:
 def _committed(said: Any, commit: Any) -> _Told:
     """A change in a repository, as Jetstream tells it: the author is whose repository it is."""
     operation = reading.text(dig(commit, "operation")) or _SHORT.get(f"{dig(commit, 'type')}", "")
-    collection, at = reading.text(dig(commit, "collection"), 100) or "commit", reading.whole(dig(said, "time_us")) or 0
+    collection = reading.text(dig(commit, "collection"), 100) or "commit"
+    at = (reading.whole(dig(said, "time_us")) or 0) // 1000 or reading.millis(reading.moment(dig(said, "time")))
     uri = reading.uri(f"at://{dig(said, 'did')}/{collection}/{dig(commit, 'rkey')}")
     event = "delete" if (operation, collection) == ("delete", POST) else collection
-    version = at // 1000 if operation == "update" else 0
-    return _Told(event, uri, dig(commit, "record"), None, max(0, at // 1000), max(0, version))
+    version = at if operation == "update" else 0
+    return _Told(event, uri, dig(commit, "record"), None, max(0, at), max(0, version))
+
+
+def _flat(said: Any) -> Any:
+    """Version 2 of Jetstream has no `commit`: what was in it stands beside the `did`.
+    https://github.com/bluesky-social/jetstream/blob/main/lexicons/network/bsky/jetstream/subscribeEvents.json"""
+    return said if dig(said, "operation") and dig(said, "collection") else None

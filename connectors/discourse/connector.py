@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from connectors.core.delivery import Delivery
 from connectors.core.door import read_json
 from connectors.core.errors import PayloadError
+from connectors.core.models import Unsupported
 from connectors.discourse.payloads import (
+    CONNECTOR,
     Envelope,
     Event,
     clean,
@@ -48,14 +50,23 @@ class Discourse:
             body: Any = read_json(delivery.body)
         except ValueError as error:
             raise PayloadError(f"{error}") from error
+        asked = "x-discourse-event" not in delivery.headers
+        if asked and (isinstance(body, list) or (isinstance(body, dict) and posts_in(body) is not None)):
+            return self._answered(body, delivery)
         if not isinstance(body, dict):
             raise PayloadError("the body is not a JSON object")
-        if "x-discourse-event" not in delivery.headers and (posts := posts_in(body)) is not None:
-            return read_posts(posts, self._whose(delivery), self._accounts)
         event = clean(delivery.headers.get("x-discourse-event", "").strip())[:100] or infer_event(body)
         # A private message is dropped whatever else is wrong: what is refused is kept for a person to look at.
         site = None if is_private(body) else self._whose(delivery)
         return [read(Envelope(event, body, _order(delivery), site, self._accounts))]
+
+    def _answered(self, body: Any, delivery: Delivery) -> Sequence[Event]:
+        """The events in an answer of the API."""
+        posts, private = posts_in(body), isinstance(body, dict) and is_private(body)
+        if posts is not None and not private:
+            return read_posts(posts, self._whose(delivery), self._accounts)
+        reason = "a private message is not ours to read" if private else "this answer holds no posts"
+        return [Unsupported(connector=CONNECTOR, event="answer", reason=reason, keep_raw=False)]
 
     def _whose(self, delivery: Delivery) -> Site | None:
         """The forum. The header is not covered by the signature, so it cannot move a post to another forum."""

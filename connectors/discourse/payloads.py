@@ -36,6 +36,7 @@ _METRICS = (
     "topic_posts_count",
     "topic_filtered_posts_count",
 )
+_A_POST = frozenset({"id", "topic_id", "cooked"})
 _BIGGEST = 2**63
 _MARK = re.compile(r"\s*<!-- hailback:([A-Za-z0-9-]{1,100}) -->")
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
@@ -78,13 +79,16 @@ def read_posts(posts: Sequence[object], site: Site | None, accounts: frozenset[s
     return found
 
 
-def posts_in(body: Mapping[str, Any]) -> list[object] | None:
-    """The posts in an answer of the API: the latest ones, those of a topic, or a single one; None where it is none."""
+def posts_in(body: Mapping[str, Any] | list[Any]) -> list[Any] | None:
+    """The posts in an answer of the API: the latest ones, those of a topic, the replies to one (a bare list), or a
+    single one; None where it is none."""
+    if isinstance(body, list):
+        return body if all(isinstance(one, dict) and one.keys() >= _A_POST for one in body) else None
     stream = body.get("post_stream")
     for many in (body.get("latest_posts"), stream.get("posts") if isinstance(stream, dict) else None):
         if isinstance(many, list):
             return many
-    return [body] if {"id", "topic_id", "cooked"} <= body.keys() else None
+    return [body] if body.keys() >= _A_POST else None
 
 
 def infer_event(body: Mapping[str, Any]) -> str:
@@ -212,9 +216,11 @@ def _unsupported(envelope: Envelope, reason: str, *, keep_raw: bool) -> Unsuppor
 
 
 def is_private(body: Mapping[str, Any]) -> bool:
-    """Whether anything in the body belongs to a private message: posts, topics, and posts inside a like."""
+    """Whether anything in the body belongs to a private message: posts, topics, and posts inside a like; or all of it,
+    where it is a topic as the API answers it."""
     things = [thing for thing in body.values() if isinstance(thing, dict)]
     things += [inner for thing in things for inner in thing.values() if isinstance(inner, dict)]
+    things.append(dict(body))
     return any("private_message" in (thing.get("topic_archetype"), thing.get("archetype")) for thing in things)
 
 

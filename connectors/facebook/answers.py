@@ -158,7 +158,7 @@ def _is_comment(value: Mapping[str, Any], url: str | None, context: _Context) ->
     """A post and a comment with the default fields differ by the id alone: `<page>_<post>`, `<post>_<comment>`."""
     if context.edge:
         return context.edge == "comments"
-    if values.comment_of(url)[0]:
+    if values.comment_of(url)[0] or (identifier(value.get("id")) or "").count("_") == 2:
         return True
     if _POST_ONLY & value.keys():
         return False
@@ -189,10 +189,7 @@ def _comment_ids(value: Mapping[str, Any], url: str | None, context: _Context) -
 
 def _guessed_post(native: str, whose: Whose) -> str:
     """The post of a comment that comes without any: its id begins with the post's, on the wall of our only Page."""
-    first, bar, _ = native.partition("_")
-    if not bar:
-        return native
-    return f"{next(iter(whose.accounts))}_{first}" if len(whose.accounts) == 1 else first
+    return values.post_in(native, next(iter(whose.accounts)) if len(whose.accounts) == 1 else None)
 
 
 def _post_ids(value: Mapping[str, Any], url: str | None) -> tuple[str, str, None] | None:

@@ -172,11 +172,10 @@ def _ids(about: str, item: str, value: Mapping[str, Any], entry: _Entry) -> _Ids
     native = comment if item == "comment" else comment or post
     if native is None:
         return None
-    if post is None:
-        # A comment's id begins with the post's; on our own wall the Page's id in front makes it whole.
-        first, bar, _ = native.partition("_")
-        post = f"{entry.page}_{first}" if about == "feed" and bar and entry.page else native
     parent = identifier(value.get("parent_id"))
+    if post is None and (about == "feed" or native.count("_") == 2):
+        post = values.post_in(native, entry.page)
+    post = native if post is None else post
     return _Ids(native, post, None if parent in {post, native} else parent, comment is not None)
 
 

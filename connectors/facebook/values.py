@@ -111,6 +111,15 @@ def post_of(address: str | None) -> tuple[str, str] | None:
     return (parts[0], parts[2]) if _DIGITS.fullmatch(parts[0]) and _DIGITS.fullmatch(parts[2]) else None
 
 
+def post_in(comment: str, page: str | None) -> str:
+    """The post that a comment's id begins with: `<post>_<comment>`, on the wall of `page`; until 2014
+    `<page>_<post>_<comment>`. Without a page, or for an id that is one number, as much of it as there is."""
+    first, *rest = comment.split("_")
+    if len(rest) == 2:
+        return f"{first}_{rest[0]}"
+    return f"{page}_{first}" if rest and page else first
+
+
 def link(post: str, comment: str | None = None) -> str | None:
     """The address that Facebook opens a Page's post at, and a comment under it."""
     if not re.fullmatch(r"[0-9]+_[0-9]+", post, re.ASCII):

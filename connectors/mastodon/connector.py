@@ -140,16 +140,20 @@ def _unpacked(said: Any) -> Iterator[_Told]:
         for group in groups:
             kind, at = dig(group, "type"), dig(group, "latest_page_notification_at")
             yield from _unpacked({"type": kind, "created_at": at, "status": posts.get(f"{dig(group, 'status_id')}")})
-    elif any(isinstance(dig(said, one), list) for one in _LISTS):
-        for post in [post for one in _LISTS for post in listed(said, one)]:
-            yield _Told("status", post, post=True)
+    elif any(isinstance(dig(said, one), list) for one in _LISTS) and not _OF_A_POST & said.keys():
+        yield from map(_status, [post for one in _LISTS for post in listed(said, one)])
     elif name and dig(said, "event"):
         inner = _inner(dig(said, "object") or dig(said, "payload"))
         yield from _unpacked(inner) if name == "notification" else [_Told(name, inner, post=name in _POSTS)]
     elif name:
         yield _Told(name, dig(said, "status"), dig(said, "created_at"), name in _ADDRESSED)
     else:
-        yield _Told("status", said, post=True) if isinstance(said, dict) and _OF_A_POST & said.keys() else _Told("")
+        yield _status(said)
+
+
+def _status(said: Any) -> _Told:
+    """A post by itself, which somebody said: an announcement, a translation and a filter have no `account`."""
+    return _Told("status", said, post=True) if dig(said, "account") and _OF_A_POST & said.keys() else _Told("")
 
 
 def _inner(payload: Any) -> Any:

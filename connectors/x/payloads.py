@@ -64,7 +64,7 @@ def _parts(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
         return [lambda one=one: _activity(one, ours) for one in mappings(data)]  # type: ignore[misc]
     if _is_activity(body):
         return [lambda: _activity(body, ours)]
-    if "for_user_id" in body or any(name in _ACCOUNT for name in body) or "user_event" in body:
+    if "for_user_id" in body or any(name in _ACCOUNT or name.endswith("_events") for name in body):
         return _account(body, ours)
     if isinstance(data, dict | list) or "meta" in body or isinstance(body.get("errors"), list):
         return _answer(body, ours, at)
@@ -171,6 +171,8 @@ def _answer(body: Mapping[str, Any], ours: Ours, at: int) -> list[_Read]:
     posts.sort(key=lambda post: int(ident(post.get("id")) or 0))
     reads: list[_Read] = [lambda one=one: _answered(one, beside) for one in posts]  # type: ignore[misc]
     reads += [lambda one=one: one for one in gone(body, at)]  # type: ignore[misc]
+    if not reads and any(mappings(body.get("errors"))):
+        return [lambda: _ignored("error", "X's answer is an error", keep_raw=True)]
     return reads
 
 

@@ -29,6 +29,14 @@ VIEW: Mapping[str, Any] = {
 }
 JET: Mapping[str, Any] = {"did": INES, "time_us": 1_795_075_201_000_123}
 COMMIT: Mapping[str, Any] = {"rev": "3lq2", "collection": POST, "rkey": "3lq2aaaaaaa2a", "cid": "bafy"}
+EVENTS = "network.bsky.jetstream.subscribeEvents"
+FLAT: Mapping[str, Any] = {
+    **COMMIT,
+    "$type": f"{EVENTS}#commit",
+    "seq": 9,
+    "did": INES,
+    "time": "2026-11-19T08:00:01.000123Z",
+}
 
 
 def read(body: object, *accounts: str) -> Sequence[AnyEvent]:
@@ -42,6 +50,7 @@ def one(body: object, *accounts: str) -> Mention:
 
 
 LIKE, GONE = "app.bsky.feed.like", "app.bsky.feed.defs#notFoundPost"
+ABSENT = "app.bsky.unspecced.defs#threadItemNotFound"
 SHAPES: dict[str, Any] = {
     "a notification": {**VIEW, "reason": "mention"},
     "notifications": {"notifications": [{**VIEW, "reason": "reply"}], "cursor": "x"},
@@ -59,6 +68,8 @@ SHAPES: dict[str, Any] = {
     "an embedded record": {"$type": "app.bsky.embed.record#viewRecord", "uri": URI, "author": AUTHOR, "value": RECORD},
     "Jetstream": {**JET, "kind": "commit", "commit": {**COMMIT, "operation": "create", "record": RECORD}},
     "Jetstream, first version": {**JET, "type": "com", "commit": {**COMMIT, "type": "c", "record": RECORD}},
+    "Jetstream, second version": {"$type": "message", "payload": {**FLAT, "operation": "create", "record": RECORD}},
+    "Jetstream, second version, out of its frame": {**FLAT, "operation": "create", "record": RECORD},
 }
 
 
@@ -124,9 +135,16 @@ def test_a_removal_is_told_by_jetstream(kind: Mapping[str, str], operation: Mapp
     assert (gone.native_id, gone.order) == (URI, 1_795_075_201_000)
 
 
+def test_and_by_its_second_version() -> None:
+    (gone,) = read({"$type": "message", "payload": {**FLAT, "operation": "delete"}})
+    assert isinstance(gone, Deletion)
+    assert (gone.native_id, gone.order) == (URI, 1_795_075_201_000)
+
+
 def test_a_change_is_a_newer_version() -> None:
     changed = one({**JET, "kind": "commit", "commit": {**COMMIT, "operation": "update", "record": RECORD}})
     assert changed.version == 1_795_075_201_000
+    assert one({**FLAT, "operation": "update", "record": RECORD}).version == 1_795_075_201_000
 
 
 @pytest.mark.parametrize(
@@ -142,6 +160,10 @@ def test_a_change_is_a_newer_version() -> None:
         ({**JET, "kind": "account", "account": {"active": False, "status": "deleted"}}, "account"),
         ({**JET, "type": "acc"}, "acc"),
         ({"thread": {"$type": GONE, "uri": URI, "notFound": True}}, GONE),
+        ({"thread": [{"uri": URI, "depth": 1, "value": {"$type": ABSENT}}]}, ABSENT),
+        ({"$type": "message", "payload": {"$type": f"{EVENTS}#identity", "did": INES}}, f"{EVENTS}#identity"),
+        ({"$type": "message", "payload": {**FLAT, "operation": "create", "collection": LIKE}}, LIKE),
+        ({"$type": "error", "payload": {"error": "ConsumerTooSlow"}}, "error"),
         ({"uri": f"at://{INES}/{LIKE}/3lq2", "cid": "bafy", "validationStatus": "valid"}, "strongRef"),
         ({"uri": URI, "cid": "bafy", "likes": [{"actor": AUTHOR}]}, "unnamed"),
         ({"did": INES, "handle": "ines.example", "followersCount": 3}, "unnamed"),

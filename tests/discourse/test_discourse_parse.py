@@ -51,7 +51,7 @@ def test_a_post_becomes_a_mention() -> None:
         "quoted_id": None,
         "place": "5",
         "version": 1,
-        "author": {"native_id": "5", "handle": "Tilda", "name": "Tilda S.", "followers": None},
+        "author": {"native_id": "5", "handle": "Tilda", "name": "Tilda S.", "followers": None, "identity": None},
         "title": "Broken",
         "text": "It *broke*.",
         "language": None,

@@ -146,12 +146,23 @@ def test_a_polled_post_says_what_a_pushed_one_says_but_stays_below_its_order() -
         ({"latest_posts": [post(5), post(4)]}, ["5", "4"]),
         ({"post_stream": {"posts": [post(5)]}, "id": 7}, ["5"]),
         (post(6), ["6"]),
+        ([post(5), post(6)], ["5", "6"]),
         ({"latest_posts": []}, []),
+        ([], []),
+        ([{"notification_type": 9, "topic_id": 7}], ["-"]),
+        ({"post_stream": {"posts": [post(5)]}, "id": 7, "archetype": "private_message"}, ["-"]),
     ],
 )
-def test_answers_of_the_api_are_parsed(body: dict[str, Any], expected: list[str]) -> None:
+def test_answers_of_the_api_are_parsed(body: object, expected: list[str]) -> None:
     connector = Discourse.for_parse(authority="forum.acme.com")
     assert ids(list(connector.parse(Delivery({}, json.dumps(body).encode(), 1)))) == expected
+
+
+def test_a_private_conversation_that_was_asked_for_is_not_kept() -> None:
+    body = {"post_stream": {"posts": [post(5)]}, "id": 7, "archetype": "private_message"}
+    (found,) = Discourse.for_parse().parse(Delivery({}, json.dumps(body).encode(), 1))
+    assert isinstance(found, Unsupported)
+    assert (found.reason, found.keep_raw) == ("a private message is not ours to read", False)
 
 
 def test_a_key_comes_with_its_user_or_not_at_all() -> None:

@@ -78,6 +78,17 @@ def test_a_post_with_the_default_fields_is_told_from_a_comment_by_its_id() -> No
     assert read({**bare, "id": "901_903"}, PAGE)[0].kind == "reply"
 
 
+def test_a_comment_s_id_of_three_numbers_begins_with_its_post() -> None:
+    old = {
+        "id": f"{PAGE}_901_903",
+        "created_time": "2013-02-22T12:26:09+0000",
+        "message": "Hello",
+        "from": {"id": "77"},
+    }
+    for accounts in ((), (PAGE,)):
+        assert ids(read(old, *accounts)) == [(f"{PAGE}_901_903", f"{PAGE}_901", None, "reply")]
+
+
 def test_an_uploaded_photo_is_known_by_its_post() -> None:
     assert ids(read({"id": "88", "post_id": f"{PAGE}_901"})) == [(f"{PAGE}_901", f"{PAGE}_901", None, "post")]
 

@@ -160,6 +160,25 @@ def test_ids_and_times_may_be_numbers_or_strings() -> None:
         assert changed(created_time=said).created_at == datetime.fromtimestamp(AT, UTC)
 
 
+@pytest.mark.parametrize(
+    ("comment", "parent", "about", "conversation"),
+    [
+        ("901_903", None, "feed", f"{PAGE}_901"),
+        (f"{PAGE}_901_903", f"{PAGE}_901", "feed", f"{PAGE}_901"),
+        ("777_901_903", "777_901", "mention", "777_901"),
+        ("901_903", None, "mention", "901_903"),
+        ("903", None, "feed", "903"),
+    ],
+)
+def test_a_comment_that_names_no_post_has_it_in_its_id(
+    comment: str, parent: str | None, about: str, conversation: str
+) -> None:
+    """As Facebook delivered comments until 2014: https://developers.facebook.com/docs/apps/changelog (v2.1)"""
+    value = {"item": "comment", "verb": "add", "comment_id": comment, "parent_id": parent, "sender_id": 77}
+    found = one(hook(value, about=about))
+    assert (found.native_id, found.conversation_id, found.parent_id) == (comment, conversation, None)
+
+
 def test_the_time_of_an_entry_may_be_in_milliseconds() -> None:
     assert one(hook(COMMENT, at=AT)).order == one(hook(COMMENT, at=AT * 1000)).order == AT * 1000
     assert one(hook(COMMENT, at=None)).order == 1_700_000_000_000  # then the time of receipt

@@ -189,7 +189,15 @@ def test_other_streamed_events() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"error": "Record not found"}, {"id": "1", "acct": "ines", "uri": "https://a.example"}]
+    "body",
+    [
+        {"error": "Record not found"},
+        {"id": "1", "acct": "ines", "uri": "https://a.example"},
+        {"id": "8", "content": "<p>We move.</p>", "statuses": [{"id": "5", "url": "https://a.example/5"}]},
+        {"id": "8", "content": "<p>We move.</p>", "published_at": POST["created_at"]},
+        {"content": "<p>Kalt</p>", "language": "de", "detected_source_language": "en"},
+        {"statuses": [{"id": "1", "status_id": "12"}], "title": "a filter"},
+    ],
 )
 def test_other_answers_are_counted(body: object) -> None:
     (other,) = read(body)

@@ -303,6 +303,8 @@ def test_answers_without_posts() -> None:
     assert (
         one({"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}).event == "error"
     )
+    assert one({"errors": [{"code": 144, "message": "No status found with that ID."}]}).event == "error"
+    assert one({"pin_events": [{"id": "1"}]}).event == "pin_events"
 
 
 def test_posts_by_themselves() -> None:
