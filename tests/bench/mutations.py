@@ -298,6 +298,8 @@ def main() -> int:
     options.add_argument("connectors", nargs="*", metavar="CONNECTOR", help="these only; all with a door otherwise")
     given = options.parse_args()
     names = given.connectors or DOORS
+    if unknown := [name for name in names if name not in DOORS]:
+        options.error(f"{', '.join(unknown)}: nothing is delivered to it; those with a door are {', '.join(DOORS)}")
     share = [given.count // given.workers + (number < given.count % given.workers) for number in range(given.workers)]
     tallies: dict[str, Tally] = {}
     started = time.monotonic()
