@@ -19,6 +19,7 @@ from connectors.core.reading import dig
 
 CONNECTOR = "bluesky"
 POST = "app.bsky.feed.post"
+REPOSTED = "app.bsky.feed.defs#reasonRepost"
 _ADDRESSED = {"mention", "reply", "quote"}
 """Notifications about what somebody said."""
 _ANSWERS = ("notifications", "posts", "feed", "records", "thread", "replies")
@@ -128,7 +129,7 @@ def _unpacked(said: Any) -> Iterator[_Told]:
         yield _committed(said, commit)
     elif isinstance(dig(said, "value", "post"), dict):  # an item of getPostThreadV2
         yield from _unpacked(dig(said, "value", "post"))
-    elif inner and dig(reason, "by"):  # in a feed, because somebody reposted it
+    elif inner and (dig(reason, "by") or dig(reason, "$type") == REPOSTED):  # in a feed, because of somebody else
         yield _Told("repost")
     elif inner:
         for one in inner:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connectors.bluesky.connector import POST, Bluesky
+from connectors.bluesky.connector import POST, REPOSTED, Bluesky
 from connectors.core.delivery import Delivery
 from connectors.core.errors import PayloadError
 from connectors.core.models import AnyEvent, Deletion, Hint, Mention, Unsupported
@@ -154,6 +154,7 @@ def test_a_change_is_a_newer_version() -> None:
         ({**VIEW, "reason": "subscribed-post"}, "subscribed-post"),
         ({**VIEW, "reason": "of a new kind"}, "of a new kind"),
         ({"feed": [{"post": VIEW, "reason": {"by": AUTHOR}}]}, "repost"),
+        ({"feed": [{"post": VIEW, "reason": {"$type": REPOSTED}}]}, "repost"),
         ({**JET, "kind": "commit", "commit": {**COMMIT, "operation": "delete", "collection": LIKE}}, LIKE),
         ({**JET, "kind": "commit", "commit": {**COMMIT, "operation": "create"}}, POST),
         ({**JET, "kind": "identity", "identity": {"did": INES}}, "identity"),
