@@ -17,6 +17,7 @@ Standard library only: `receive_webhook` imports it, and its cold start is bound
                                            the epoch, or as "format" says: "ms", "iso8601" (2026-01-02T03:04:05Z)
         "secret": {"prefix": "whsec_", "encoding": "base64"}    optional: how the secret's text becomes the key, where
                                            it is not the text itself; "hex" too
+        "other_names": {"svix-id": "webhook-id"},    optional: headers' other names, where none of "headers" is there
         "body_hash": {"query": "bodySHA256", "algorithm": "sha256"}    optional: the address has the hash, in
                                            hexadecimal, of a body that is not a form
       },

@@ -14,6 +14,7 @@ import hmac
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from connectors.core.delivery import Request
@@ -40,7 +41,8 @@ def verify(door: Mapping[str, Any], request: Request, secrets: Iterable[str], no
     who knows the address; it is asked last, so that nothing opens a door that also has a lock.
     """
     if "signature" in door:
-        return _is_signed(door["signature"], request, secrets, time.time() if now is None else now)
+        rule = door["signature"]
+        return _is_signed(rule, _renamed(rule, request), secrets, time.time() if now is None else now)
     if "token" in door:
         given = request.headers.get(door["token"]["header"], "").encode("utf-8", "surrogatepass")
         found = False
@@ -81,8 +83,7 @@ def sign(
     if signed is None:
         raise ValueError("this delivery cannot be signed: its address, or what covers its body, is missing")
     digest = hmac.new(key, signed, rule["algorithm"]).digest()
-    coded = digest.hex() if rule["encoding"] == "hex" else base64.b64encode(digest).decode()
-    return {**made, rule["headers"][0]: rule.get("prefix", "") + coded}
+    return {**made, rule["headers"][0]: rule.get("prefix", "") + _coded(rule["encoding"], digest)}
 
 
 def called_at(door: Mapping[str, Any], url: str, body: bytes, headers: Mapping[str, str]) -> str:
@@ -102,9 +103,7 @@ def fresh_secret(door: Mapping[str, Any]) -> str:
     shape = door.get("signature", {}).get("secret")
     if not shape:
         return secrets.token_urlsafe(32)
-    raw = secrets.token_bytes(24)
-    coded = raw.hex() if shape["encoding"] == "hex" else base64.b64encode(raw).decode()
-    return str(shape.get("prefix", "")) + coded
+    return str(shape.get("prefix", "")) + _coded(shape["encoding"], secrets.token_bytes(24))
 
 
 def form_fields(body: bytes) -> list[tuple[str, str]]:
@@ -122,6 +121,15 @@ def form_fields(body: bytes) -> list[tuple[str, str]]:
         return parse_qsl(text, keep_blank_values=True, errors="strict")
     except ValueError:
         raise ValueError("the body is not form-encoded UTF-8") from None
+
+
+def _renamed(rule: Mapping[str, Any], request: Request) -> Request:
+    """The request with its headers by the rule's names, where it has none of its signatures but uses other names."""
+    other, headers = rule.get("other_names"), request.headers
+    if not other or any(name in headers for name in rule["headers"]):
+        return request
+    known = {name: value for name, value in headers.items() if name not in other.values()}
+    return replace(request, headers=known | {name: headers[one] for one, name in other.items() if one in headers})
 
 
 def _is_signed(rule: Mapping[str, Any], request: Request, secrets: Iterable[str], now: float) -> bool:
@@ -155,11 +163,19 @@ def _given(rule: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[byte
 
 
 def _decode(rule: Mapping[str, Any], header: str) -> bytes | None:
+    """The digest, where it is written as signers write it: only one text stands for it."""
     prefix = rule.get("prefix", "")
     if not header.startswith(prefix):
         return None
-    digest = _decoded(rule["encoding"], header[len(prefix) :].strip())
-    return digest if digest is not None and len(digest) == hashlib.new(rule["algorithm"]).digest_size else None
+    text = header[len(prefix) :].strip()
+    digest = _decoded(rule["encoding"], text)
+    if digest is None or len(digest) != hashlib.new(rule["algorithm"]).digest_size:
+        return None
+    return digest if _coded(rule["encoding"], digest) == text else None
+
+
+def _coded(encoding: str, digest: bytes) -> str:
+    return digest.hex() if encoding == "hex" else base64.b64encode(digest).decode()
 
 
 def _decoded(encoding: str, text: str) -> bytes | None:

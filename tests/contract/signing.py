@@ -264,8 +264,9 @@ def _read(how: Mapping[str, Any], header: str | None) -> list[bytes]:
             continue
         coded = piece.removeprefix(how["prefix"]).strip()
         try:
-            raw = coded.encode("ascii")
-            found.append(bytes.fromhex(coded) if how["encoding"] == "hex" else base64.b64decode(raw, validate=True))
+            digest = bytes.fromhex(coded) if how["encoding"] == "hex" else base64.b64decode(coded.encode("ascii"))
         except ValueError:
             continue
+        if _coded(how, digest) == coded:  # no blanks, no capitals in what is hexadecimal, no bits to spare
+            found.append(digest)
     return found

@@ -224,6 +224,20 @@ def test_a_secret_of_another_shape_verifies_nothing(secret: str) -> None:
         front.sign(STANDARD, b"{}", secret)
 
 
+def test_a_digest_is_taken_in_the_vendors_spelling_alone() -> None:
+    """Else a delivery whose signature was changed on its way would come in, though what it says was not."""
+    right = STANDARD_SENT.headers["webhook-signature"]
+    assert right.endswith("OE=")
+    assert not standard(webhook_signature=right.replace("OE=", "OF=")), "the same bytes, with bits to spare"
+    door, body = EXAMPLES["like_slack"], b"{}"
+    sent = front.sign(door, body, "invented", 1_531_420_618)
+    digest = sent["x-slack-signature"].removeprefix("v0=")
+    for spelled in (digest.upper(), f"{digest[:2]} {digest[2:]}"):
+        changed = Request("POST", {**sent, "x-slack-signature": f"v0={spelled}"}, body)
+        assert not front.verify(door, changed, ["invented"], 1_531_420_618)
+    assert front.verify(door, Request("POST", sent, body), ["invented"], 1_531_420_618)
+
+
 def test_githubs_published_vector() -> None:
     """https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries"""
     rule = {"signature": {**EXAMPLES["like_intercom"]["signature"], "algorithm": "sha256", "prefix": "sha256="}}
