@@ -102,7 +102,10 @@ class Webhook:
             )
         author, parent, created = self._author(ask), _id(ask("parent")), _moment(ask("created_at"))
         own, version = ask("own") is True or reading.is_own(self._settings.account, author), ask("version")
-        number, markup = reading.whole(version), reading.text(ask("html"))
+        number, markup, title = reading.whole(version), reading.text(ask("html")), reading.text(ask("title"), 500)
+        words = reading.text(ask("text")) or (reading.clean(plain_text(markup)) if markup else "")
+        if not (words or title or author):  # something that happened, such as a payment
+            return Unsupported(connector=CONNECTOR, event=kind, reason="Text, Html, Title and Author.Id give nothing")
         answered = self._settings.reply_url is not None and not own
         return Mention(
             connector=CONNECTOR,
@@ -113,8 +116,8 @@ class Webhook:
             kind="reply" if parent else "post",
             version=max(0, reading.millis(_moment(version)) if number is None else number),
             author=author,
-            title=reading.text(ask("title"), 500),
-            text=reading.text(ask("text")) or (reading.clean(plain_text(markup)) if markup else ""),
+            title=title,
+            text=words,
             language=reading.text(ask("language"), 20),
             place=reading.text(ask("place"), 200),
             url=reading.web(ask("url")),

@@ -127,7 +127,32 @@ def test_several_events_in_one_delivery_each_with_its_own_fate() -> None:
 
 @pytest.mark.parametrize("value", ["true", "yes", 1, {"a": 1}, None])
 def test_only_true_removes_words(value: object) -> None:
-    assert mention({"id": 1, "deleted": value}).type == "mention"
+    assert mention({"id": 1, "text": "a", "deleted": value}).type == "mention"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"id": "evt_1", "type": "invoice.paid", "created_at": 1_795_000_000, "data": {"id": "in_1"}},
+        {
+            "id": "evt_1",
+            "type": "invoice.paid",
+            "text": "",
+            "html": "<p></p>",
+            "title": None,
+            "author": {"name": "Ines"},
+        },
+    ],
+)
+def test_what_nobody_said_is_counted(said: object) -> None:
+    (found,) = parsed(said)
+    assert isinstance(found, Unsupported)
+    assert found.event == "invoice.paid"
+
+
+@pytest.mark.parametrize("more", [{"text": "a"}, {"html": "<b>a</b>"}, {"title": "a"}, {"author": {"id": "u-1"}}])
+def test_words_or_an_author_make_a_mention(more: dict[str, Any]) -> None:
+    assert mention({"id": 1, **more}).native_id == "1"
 
 
 def test_results_of_the_wrong_shape_count_as_missing() -> None:
@@ -136,6 +161,7 @@ def test_results_of_the_wrong_shape_count_as_missing() -> None:
             "id": "c-1",
             "conversation": ["x"],
             "text": {"no": "text"},
+            "title": "Kettle",
             "author": "ines",
             "url": "javascript:alert(1)",
             "created_at": "yesterday",
@@ -207,7 +233,7 @@ def test_an_expression_that_grows_without_bounds_is_stopped_soon(expression: str
 
 
 def test_a_function_that_does_not_fit_gives_nothing() -> None:
-    assert mention({"id": 1, "tags": None}, Mapping={"Title": "join(', ', tags)"}).title is None
+    assert mention({"id": 1, "text": "a", "tags": None}, Mapping={"Title": "join(', ', tags)"}).title is None
     assert mention({"id": 1, "tags": ["a", "b"]}, Mapping={"Title": "join(', ', tags)"}).title == "a, b"
 
 
@@ -226,3 +252,29 @@ def test_the_published_signature_of_standard_webhooks_comes_in() -> None:
     assert verify(door, Request("POST", headers, body), secrets, 1_614_265_330)
     assert not verify(door, Request("POST", headers, body + b" "), secrets, 1_614_265_330)
     assert not verify(door, Request("POST", headers, body), secrets, 1_614_265_330 + 301)
+
+
+def test_svixs_own_names_of_the_headers_come_in_too() -> None:
+    """https://docs.svix.com/receiving/verifying-payloads/how-manual"""
+    body = b'{"event_type":"ping","data":{"success":true}}'
+    said = {
+        "id": "msg_loFOjxBNrRLzqYUf",
+        "timestamp": "1731705121",
+        "signature": "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=",
+    }
+    door, secrets = load("webhook"), ["whsec_plJ3nmyCDGBKInavdOK15jsl"]
+    assert door is not None
+    for headers in (
+        {f"svix-{name}": value for name, value in said.items()},
+        {f"webhook-{k}": v for k, v in said.items()},
+    ):
+        assert verify(door, Request("POST", headers, body), secrets, 1_731_705_121)
+        assert not verify(door, Request("POST", headers, body + b" "), secrets, 1_731_705_121)
+        assert not verify(door, Request("POST", headers, body), secrets, 1_731_705_121 + 301)
+        for name in headers:
+            rest = {one: value for one, value in headers.items() if one != name}
+            assert not verify(door, Request("POST", rest, body), secrets, 1_731_705_121)
+    mixed = {"webhook-id": said["id"], "svix-timestamp": said["timestamp"], "svix-signature": said["signature"]}
+    assert not verify(door, Request("POST", mixed, body), secrets, 1_731_705_121)
+    wrong = {f"svix-{name}": value for name, value in said.items()} | {"webhook-signature": "v1,AAAA"}
+    assert not verify(door, Request("POST", wrong, body), secrets, 1_731_705_121)
