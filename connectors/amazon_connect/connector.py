@@ -155,10 +155,11 @@ def _unsupported(event: str, reason: str) -> Unsupported:
 
 
 def _dig(value: Any, *steps: str) -> Any:
-    """As `reading.dig`, whether a name is `contactId` or `ContactId`."""
+    """As `reading.dig`, whether a name is `instanceArn`, `InstanceArn` or, as it once was, `InstanceARN`."""
     for step in steps:
-        found = reading.dig(value, step)
-        value = reading.dig(value, step[0].upper() + step[1:]) if found is None else found
+        upper = step[0].upper() + step[1:]
+        names = (step, upper, upper.replace("Arn", "ARN"))
+        value = next((found for name in names if (found := reading.dig(value, name)) is not None), None)
     return value
 
 

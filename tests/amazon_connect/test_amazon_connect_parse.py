@@ -57,7 +57,10 @@ def test_a_contact_is_the_same_however_its_names_are_written(event: str) -> None
     wanted = mention(told(detail))
     assert wanted.id == f"amazon_connect:{INSTANCE}:c-1:{event}"
     assert wanted.conversation_id == "c-1"
-    for shape in (pascal(detail), {**detail, "channel": "Voice"}, {**detail, "channel": "voice"}):
+    first = {**pascal(detail), "InstanceARN": INSTANCE, "AgentInfo": {**pascal(AGENT), "AgentARN": AGENT["agentArn"]}}
+    del first["InstanceArn"], first["AgentInfo"]["AgentArn"]
+    assert live(first, agent_answers=True) == live(detail, agent_answers=True)
+    for shape in (pascal(detail), first, {**detail, "channel": "Voice"}, {**detail, "channel": "voice"}):
         assert told(shape) == wanted
     assert told(detail, wrapped=False) == wanted
 
