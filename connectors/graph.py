@@ -306,7 +306,7 @@ def told(said: Any) -> Iterator[Told]:
         found = [one for entry in listed(said, "entry") for one in _entry(product, entry)]
         yield from found or [Told(product, "entry", None)]
     elif isinstance(values := dig(said, "values"), dict | list):
-        for one in values if isinstance(values, list) else [values]:
+        for one in values or [None] if isinstance(values, list) else [values]:
             yield from _change("threads", one, None, millis_of(dig(said, "time")))
     elif isinstance(dig(said, "sample"), dict):
         yield from told(said["sample"])

@@ -102,6 +102,7 @@ def test_a_removal_is_pushed() -> None:
         ({"object": "page", "entry": [{"messaging": [{}]}]}, "messaging"),
         (flat("insights", {"id": "1"}), "insights"),
         (flat("delete", {}), "delete"),
+        ({"app_id": "1", "topic": "moderate", "values": []}, "unnamed"),
         (flat("replies", {"id": "1"}), "replies"),
         ({"id": "1", "username": "acme", "threads_biography": "…"}, "answer"),
         ({"id": "1", "status": "FINISHED"}, "answer"),
