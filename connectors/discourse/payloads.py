@@ -76,7 +76,15 @@ def read_posts(posts: Sequence[object], site: Site | None, accounts: frozenset[s
             found.append(_said(Envelope("post_created", {"post": post}, 0, site, accounts)))
         except PayloadError as error:
             found.append(Unsupported(connector=CONNECTOR, event="malformed", reason=str(error)))
-    return found
+    return _linked(posts, found)
+
+
+def _linked(posts: Sequence[Any], found: Sequence[Event]) -> list[Event]:
+    """What a post answers is known by its number in the topic; by its id where that post stands in the list too."""
+    said = [(post, one) for post, one in zip(posts, found, strict=True) if isinstance(one, Mention)]
+    ids = {f"{one.conversation_id}#{post.get('post_number')}": one.native_id for post, one in said}
+    links = {one.native_id: {"parent_id": ids[one.parent_id]} for _, one in said if one.parent_id in ids}
+    return [one.model_copy(update=links.get(one.native_id)) if isinstance(one, Mention) else one for one in found]
 
 
 def posts_in(body: Mapping[str, Any] | list[Any]) -> list[Any] | None:

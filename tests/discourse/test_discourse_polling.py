@@ -158,6 +158,12 @@ def test_answers_of_the_api_are_parsed(body: object, expected: list[str]) -> Non
     assert ids(list(connector.parse(Delivery({}, json.dumps(body).encode(), 1)))) == expected
 
 
+def test_what_is_answered_is_known_by_its_id_where_it_stands_beside() -> None:
+    body = [post(5, post_number=1), post(6, post_number=2, reply_to_post_number="1"), post(7, reply_to_post_number=4)]
+    found = Discourse.for_parse(authority="forum.acme.com").parse(Delivery({}, json.dumps(body).encode(), 1))
+    assert [one.parent_id for one in found if isinstance(one, Mention)] == [None, "5", "7#4"]
+
+
 def test_a_private_conversation_that_was_asked_for_is_not_kept() -> None:
     body = {"post_stream": {"posts": [post(5)]}, "id": 7, "archetype": "private_message"}
     (found,) = Discourse.for_parse().parse(Delivery({}, json.dumps(body).encode(), 1))
