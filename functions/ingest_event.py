@@ -17,7 +17,6 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import TypeAdapter
 
 import connectors
 from connectors.aws import clients
@@ -36,7 +35,7 @@ from connectors.aws.table import Table
 from connectors.core.budget import Standing, month_of, prices
 from connectors.core.hints import Errand
 from connectors.core.ingest import UNREAD, Ingested, Origin, ingest, read
-from connectors.core.models import AnyEvent, Deletion, Event, Mention, Unsupported
+from connectors.core.models import EVENTS, AnyEvent, Deletion, Mention, Unsupported
 from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.understanding import Understanding
 
@@ -47,7 +46,7 @@ ours; a post of ours that may be an answer of ours, which is then a person's."""
 NOBODY = "nobody/"
 """In the place of a source: what is counted of events that no source listens to."""
 _SAID: set[str] = set()
-_EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[Event])
+_MOST_SAID = 1000
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
 
@@ -101,16 +100,18 @@ def _open(record: SQSRecord) -> None:
         _take_in(parcel)
         return
     found = Listeners(config).of(parcel)
-    for name in found:
+    for name in found.by:
         _take_in(parcel.told_to(name))
-    if not found:
+    if found.broken:  # the event comes again, and in the end waits in the dead-letter queue
+        raise LookupError(f"the settings of {', '.join(found.broken)} do not fit this version: deploy it anew")
+    if not found.by:
         _unheard(parcel)
 
 
 def _unheard(parcel: Parcel) -> None:
     """Nobody deployed a source for it. Said once for each place and worker, counted each time."""
     place = place_of(parcel)
-    if place not in _SAID:
+    if place not in _SAID and len(_SAID) < _MOST_SAID:
         _SAID.add(place)
         logger.info("nobody listens to an event bus", extra={"connector": parcel.connector, "place": place})
     _counted(f"{NOBODY}{parcel.connector}", 1, parcel.delivery.received_at)
@@ -143,7 +144,8 @@ def _take_in(parcel: Parcel) -> None:
         logger.info("only removals are obeyed: the source was deleted", extra={"source": parcel.source})
         events = [event for event in events if isinstance(event, Deletion)]
     polled = parcel.parsed and not parcel.fetched and isinstance(live, SourceConfig)
-    origin = Origin(parcel.source, place.connector, polled, last=parcel.tries >= len(AGAIN))
+    last = parcel.tries >= len(AGAIN)
+    origin = Origin(parcel.source, place.connector, polled, last=last, fetched=parcel.fetched)
     _charge(live, parcel, events)
     done = ingest(events, origin, parcel.delivery, intake, whole=whole)
     logger.info("taken in", extra={"source": parcel.source, "events": dict(done.counts), "tries": parcel.tries})
@@ -159,7 +161,7 @@ def _pass_on(parcel: Parcel, origin: Origin, done: Ingested) -> None:
         message = Errand(parcel.source, hint, first=_now()).message()
         sqs.send_message(QueueUrl=settings.poll_url, MessageBody=json.dumps(message))
     if done.early and not origin.last:
-        body = _EVENTS.dump_json(done.early).decode()
+        body = EVENTS.dump_json(done.early).decode()
         at, tries = parcel.delivery.received_at, parcel.tries + 1
         again = of_events(parcel.source, origin.connector, body, at, tries, fetched=not origin.polled)
         _inbox().put(again, AGAIN[parcel.tries])
@@ -232,7 +234,7 @@ def _now() -> int:
 
 def _events(parcel: Parcel, place: SourceConfig | SystemConfig) -> Sequence[AnyEvent]:
     if parcel.parsed:
-        return _EVENTS.validate_json(parcel.delivery.body)
+        return EVENTS.validate_json(parcel.delivery.body)
     kind: Any = connectors.receiver(place.connector)
     receiver = kind(kind.settings_model.model_validate(place.settings))
     return read(receiver, place.connector, parcel.delivery)

@@ -20,7 +20,6 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import TypeAdapter
 
 import connectors
 from connectors.aws import clients
@@ -37,14 +36,13 @@ from connectors.aws.table import Table
 from connectors.aws.tokens import Care
 from connectors.core.budget import Prices, Spending, Standing, budget_of, month_of, next_month, prices, standing
 from connectors.core.hints import Errand, Followed, follow, given_up, held
-from connectors.core.models import AnyEvent, Event
+from connectors.core.models import EVENTS, AnyEvent
 from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.polling import Cursor, Purse, poll
 
 logger = Logger()
 LONGEST_DELAY = 900
 """Seconds for which a message may be delayed; longer waits are left to `wake_due`."""
-_EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[Event])
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
 
 
@@ -55,7 +53,7 @@ class _Outbox:
         self._inbox, self._connector = inbox, connector
 
     def put(self, name: str, events: Sequence[AnyEvent], now: int) -> None:
-        self._inbox.put(of_events(name, self._connector, _EVENTS.dump_json(list(events)).decode(), now))
+        self._inbox.put(of_events(name, self._connector, EVENTS.dump_json(list(events)).decode(), now))
 
 
 class _Purse:
@@ -167,17 +165,17 @@ def _follow(errand: Errand, ends: float) -> None:
     if done.spent:
         _spending(place).add(place.id, month_of(now), done.spent)
     if done.events:
-        body = _EVENTS.dump_json(list(done.events)).decode()
+        body = EVENTS.dump_json(list(done.events)).decode()
         on.inbox.put(of_events(place.id, place.connector, body, now, fetched=True))
     if done.again is not None:
         _follow_later(done.again)
     about["error"] = done.error
-    if done.error is None:
+    if done.again is not None:
+        (logger.info if errand.tries or done.error is None else logger.warning)("a hint is followed later", extra=about)
+    elif done.error is None:
         logger.info("a hint was followed", extra={**about, "events": len(done.events)})
-    elif done.again is None:  # the template has an alarm on this line
+    else:  # the template has an alarm on this line
         logger.warning("a hint could not be followed", extra=about)
-    else:
-        (logger.info if errand.tries else logger.warning)("a hint is followed later", extra=about)
 
 
 def _fetch(errand: Errand, place: SourceConfig | SystemConfig, ends: float) -> Followed:

@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from pydantic import TypeAdapter
 
 import connectors
 from connectors.aws import clients
@@ -29,14 +28,13 @@ from connectors.aws.table import Table
 from connectors.aws.tokens import Care
 from connectors.core.budget import Spending, Standing, month_of, prices
 from connectors.core.health import TokenState, Use
-from connectors.core.models import AnyEvent, Event
+from connectors.core.models import EVENTS, AnyEvent
 from connectors.core.plan import SourceConfig
 from connectors.core.privacy import GONE_WITHIN, Sweeper, Swept
 
 logger = Logger()
 RESERVE = 20.0
 """Seconds of a run that are kept for saying how things stand."""
-_EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[Event])
 _BLIND = frozenset({TokenState.REVOKED, TokenState.EXPIRED, TokenState.SCOPE_MISSING})
 
 
@@ -165,7 +163,7 @@ def _spending(on: _Adapters, source: SourceConfig) -> Spending:
 
 def _outbox(on: _Adapters, source: SourceConfig) -> Callable[[Sequence[AnyEvent]], None]:
     def put(news: Sequence[AnyEvent]) -> None:
-        body = _EVENTS.dump_json(list(news)).decode()
+        body = EVENTS.dump_json(list(news)).decode()
         on.inbox.put(of_events(source.id, source.connector, body, _now(), fetched=True))
 
     return put

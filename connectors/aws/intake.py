@@ -34,6 +34,8 @@ _TRIES = 12
 MOST = 90
 """Versions of one post that are emptied at once: with what goes along they must fit into one transaction."""
 _LONGEST_URL = 2_000
+_LONGEST_NAME = 200
+"""Characters of an event's name that are kept: it is part of a sort key, which takes 1 KB."""
 _CAPABLE = ("none", "sync_only", "summoned_only", "needs_approval", "allowed")
 """What may be answered, least first."""
 IDENTITY_DAYS = 400
@@ -208,7 +210,8 @@ class Intake:
             "rev": _rev(known) + 1,
         }
         if known is None:
-            self._table.put(stone, *_unmoved(None))
+            if not origin.fetched:  # anybody may have hinted at it, see docs/adr/0080
+                self._table.put(stone, *_unmoved(None))
             return Taken.REMOVED
         if known.get("removed") is not None:
             if deletion.order > known["removed"]:
@@ -327,9 +330,9 @@ class Intake:
             packed, name = squeeze(raw), digest(origin.source, raw.decode("utf-8", "replace"), length=24)
             row: Item = {
                 "pk": f"UNSUPPORTED#{origin.source}",
-                "sk": f"{event.event}#{name}",
+                "sk": f"{event.event[:_LONGEST_NAME]}#{name}",
                 "type": "unsupported",
-                "event": event.event,
+                "event": event.event[:_LONGEST_NAME],
                 "reason": event.reason,
                 "at": self._now(),
                 "expires_at": keep_until(self._now(), self._text_days),

@@ -12,11 +12,13 @@ from typing import Any
 
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError
 from connectors.core.ledger import Pace
-from connectors.core.models import AnyEvent, Hint, Unsupported
+from connectors.core.models import AnyEvent, Deletion, Hint, Unsupported
 from connectors.core.ports import Resolver
 
 LONGEST = 24 * 3_600_000
 """Milliseconds for which a hint is followed."""
+LATE = 300_000
+"""Milliseconds within which a vendor may not show yet what it has just told of: until then nothing is gone."""
 _LONGEST_REASON = 500
 
 
@@ -57,12 +59,15 @@ class Followed:
 
 
 def follow(errand: Errand, resolver: Resolver, pace: Pace, now: int) -> Followed:
-    """Ask once. Never raises a vendor's error. `now` in milliseconds."""
+    """Ask once. Never raises a vendor's error. `now` in milliseconds. What is gone is looked at once more."""
     spent = _units(resolver, errand.hint)
     try:
         events = resolver.resolve(errand.hint)
     except RemoteError as error:
         return replace(_failed(errand, error, pace, now), spent=spent)
+    first = errand.first or now
+    if now - first < LATE and any(isinstance(event, Deletion) for event in events):
+        return Followed(again=replace(errand, first=first, not_before=first + LATE), spent=spent)
     return Followed([_final(event) for event in events], spent=spent)
 
 

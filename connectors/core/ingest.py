@@ -53,12 +53,14 @@ class Taken(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a delivery came from: one of the administrators' sources, or of their systems of record. `polled`: the
-    source was asked, it did not tell. `last`: it does not come back, should it have come too early."""
+    source was asked, it did not tell. `last`: it does not come back, should it have come too early. `fetched`: it was
+    asked for just this: what is gone then, and was never known, is nobody's and leaves nothing behind."""
 
     source: str
     connector: str
     polled: bool = False
     last: bool = False
+    fetched: bool = False
 
 
 NEWS = frozenset({Taken.OPENED, Taken.SAID, Taken.ANSWERED_THERE, Taken.OWN, Taken.EDITED})

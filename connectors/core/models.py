@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from connectors.core.identity import qualify
 
@@ -167,6 +167,8 @@ class Unsupported(_Frozen):
 
 AnyEvent = Mention | Deletion | RecordUpdate | Hint | Unsupported
 Event = Annotated[AnyEvent, Field(discriminator="type")]
+EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[Event], config=ConfigDict(hide_input_in_errors=True))
+"""A list of events, as it waits in the inbox. The outermost of what is validated says whether errors repeat input."""
 
 
 def describe(event: AnyEvent) -> dict[str, object]:

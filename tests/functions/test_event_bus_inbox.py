@@ -158,6 +158,25 @@ def test_an_event_of_a_bus_that_nobody_reads_is_not_lost(world: World) -> None:
     assert len(answer["batchItemFailures"]) == 1
 
 
+def test_an_instance_is_named_and_not_each_of_its_calls(world: World) -> None:
+    """Amazon Connect names the contact first, then the instance."""
+    for call in range(3):
+        assert world.arrive(event(resources=[f"arn:horn/east/contact/{call}", "arn:horn/east"])) == DONE
+    assert [line["place"] for line in world.said("nobody listens to an event bus")] == ["arn:horn/east"]
+
+
+def test_one_source_that_cannot_be_read_keeps_no_other_from_hearing(world: World) -> None:
+    """Its settings are those of an older version. The event is not lost: it may have been for that one."""
+    world.deploy("stack/Broken", "north")
+    settings = {"Inst": "north"}
+    world.sources["stack/Broken"] = SourceConfig.of("stack/Broken", "horn", "hailback/horn", settings)
+    world.deploy(NORTH, "north")
+    answer = world.arrive(event())
+    assert len(answer["batchItemFailures"]) == 1
+    assert world.seen_by() == {NORTH}
+    assert "stack/Broken" in world.machine.lines.getvalue()
+
+
 def test_a_system_of_record_is_told_as_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connectors.SYSTEMS, "horn", connectors.SOURCES["horn"])
     desk = SystemConfig.of("stack/Desk", "horn", "hailback/horn", {"Instance": "north"})

@@ -29,7 +29,7 @@ from connectors.core.delivery import Delivery
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError
 from connectors.core.health import TokenState, Use
 from connectors.core.hints import LONGEST
-from connectors.core.models import AnyEvent, Deletion, Hint, Mention
+from connectors.core.models import AnyEvent, Hint, Mention
 from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.ports import Page
 from connectors.core.reception import message
@@ -375,25 +375,6 @@ def test_a_crash_after_the_inbox_got_it_changes_nothing(world: World, monkeypatc
 
 def _broken(*given: Any, **more: Any) -> None:
     raise RuntimeError("the worker died")
-
-
-def test_what_a_hint_leads_to_may_be_that_it_is_gone(world: World) -> None:
-    Lyre.shelf["7"] = Deletion(connector="lyre", native_id="7", order=5)
-    world.take_in(of_events(LYRE, "lyre", f"[{plucked().model_dump_json()}]", NOW))
-    world.deliver("7")
-    world.follow(*world.errands())
-    world.take_in(*world.inbox())
-    assert world.machine.shop.words("lyre:7") is None
-
-
-def test_a_hint_that_leads_to_a_hint_does_not_go_round_for_ever(world: World) -> None:
-    Lyre.shelf["7"] = hint("7")
-    world.deliver("7")
-    world.follow(*world.errands())
-    world.take_in(*world.inbox())
-    assert world.errands() == []
-    (kept,) = [row for row in world.machine.shop.rows() if row["pk"] == f"UNSUPPORTED#{LYRE}"]
-    assert kept["reason"] == "what a hint led to is a hint again"
 
 
 def test_a_system_of_record_may_hint_as_well(world: World, delays: list[int], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,15 @@ def blobs(shop: Shop) -> set[str]:
     return {entry["Key"] for entry in listed.get("Contents", [])}
 
 
+def test_an_event_whose_name_is_longer_than_a_key_is_kept_all_the_same(shop: Shop) -> None:
+    """Some vendors' names are taken as they come, and a key takes 1 KB: the delivery would never be done with."""
+    event = unsupported().model_copy(update={"event": "\U0001f4a7" * 3_000})
+    assert shop.take_in(event) is Taken.UNSUPPORTED
+    (kept,) = [row for row in shop.rows() if row["pk"].startswith("UNSUPPORTED#")]
+    assert kept["event"] == "\U0001f4a7" * 200
+    assert "raw" in kept
+
+
 def test_a_first_post_opens_a_case(shop: Shop) -> None:
     assert shop.take_in(said()) is Taken.OPENED
     case = shop.case()
