@@ -18,7 +18,8 @@ from connectors.core.ports import Resolver
 LONGEST = 24 * 3_600_000
 """Milliseconds for which a hint is followed."""
 LATE = 300_000
-"""Milliseconds within which a vendor may not show yet what it has just told of: until then nothing is gone."""
+"""Milliseconds within which a vendor may not show yet what it has just told of: until then nothing is gone, and nothing
+refused for good."""
 _LONGEST_REASON = 500
 
 
@@ -59,7 +60,7 @@ class Followed:
 
 
 def follow(errand: Errand, resolver: Resolver, pace: Pace, now: int) -> Followed:
-    """Ask once. Never raises a vendor's error. `now` in milliseconds. What is gone is looked at once more."""
+    """Ask once. Never raises a vendor's error. `now` in milliseconds. Gone or refused, it is asked for once more."""
     spent = _units(resolver, errand.hint)
     try:
         events = resolver.resolve(errand.hint)
@@ -86,10 +87,13 @@ def held(errand: Errand, now: int, seconds: float) -> Errand:
 
 def _failed(errand: Errand, error: RemoteError, pace: Pace, now: int) -> Followed:
     why = f"{type(error).__name__.removesuffix('Error')}: {error}"[:_LONGEST_REASON]
-    if isinstance(error, RejectedError):
-        return given_up(errand, why)
-    at = now + int(_wait(errand, error, pace) * 1000)
     first, tries = errand.first or now, errand.tries + 1
+    if isinstance(error, RejectedError):
+        if now - first >= LATE:
+            return given_up(errand, why)
+        at = first + LATE
+    else:
+        at = now + int(_wait(errand, error, pace) * 1000)
     if at - first > LONGEST:
         return given_up(errand, f"{why} (asked {tries} times)")
     return Followed(again=replace(errand, tries=tries, first=first, not_before=at), error=why)

@@ -233,7 +233,8 @@ class Resolver(Protocol):
 
     def resolve(self, hint: Hint) -> Sequence[AnyEvent]:
         """What the hint is about, as the vendor has it now: mentions, a Deletion where it is gone, Unsupported where it
-        is none of ours. Repeatable, changes nothing. Raises a RemoteError; RejectedError where it can never be had."""
+        is none of ours. Repeatable, changes nothing. Raises a RemoteError; RejectedError where it cannot be had.
+        What is gone or refused right after the hint is asked for once more."""
         ...
 
 

@@ -28,7 +28,7 @@ from connectors.core.budget import Prices, month_of
 from connectors.core.delivery import Delivery
 from connectors.core.errors import MisconfiguredError, RejectedError, RemoteError, UnavailableError
 from connectors.core.health import TokenState, Use
-from connectors.core.hints import LONGEST
+from connectors.core.hints import LATE, LONGEST
 from connectors.core.models import AnyEvent, Hint, Mention
 from connectors.core.plan import SourceConfig, SystemConfig
 from connectors.core.ports import Page
@@ -242,7 +242,9 @@ def test_a_vendor_that_does_not_answer_is_asked_again_later_and_obeyed(world: Wo
 def test_what_can_never_be_had_is_said_counted_and_kept(world: World) -> None:
     Lyre.refuses.append(RejectedError("404: no such comment"))
     world.deliver("7")
-    world.follow(*world.errands())
+    (errand,) = world.errands()
+    world.at += LATE
+    world.follow(errand)
     world.take_in(*world.inbox())
     assert world.errands() == []
     (line,) = world.said("a hint could not be followed")

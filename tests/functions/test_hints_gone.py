@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors.aws.inbox import of_events
+from connectors.core.errors import RejectedError
 from connectors.core.hints import LATE
 from connectors.core.models import Deletion
 from tests.functions.test_hints import (
@@ -44,6 +45,19 @@ def test_what_is_not_there_yet_is_not_gone(world: World, delays: list[int]) -> N
     world.at += LATE
     looked(world)
     assert world.machine.shop.words("lyre:7") == WORDS
+
+
+def test_what_is_refused_at_first_is_asked_for_once_more(world: World, delays: list[int]) -> None:
+    """Such as at Instagram: as long as it does not show a comment, it answers that there is none."""
+    Lyre.refuses.append(RejectedError("404: no such comment"))
+    world.deliver("7")
+    looked(world)
+    assert delays == [LATE // 1000]
+    assert [line["level"] for line in world.said("a hint is followed later")] == ["WARNING"]
+    world.at += LATE
+    looked(world)
+    assert world.machine.shop.words("lyre:7") == WORDS
+    assert not world.said("a hint could not be followed")
 
 
 def test_what_is_gone_for_a_while_is_gone(world: World, delays: list[int]) -> None:
