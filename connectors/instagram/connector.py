@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from connectors import graph
 from connectors.core import reading
 from connectors.core.delivery import Delivery
-from connectors.core.models import AnyEvent, Author, Hint, Mention
+from connectors.core.models import AnyEvent, Hint, Mention
 from connectors.core.reading import dig
 
 CONNECTOR = "instagram"
@@ -102,16 +102,9 @@ class Instagram:
             created_at=said,
             metrics=reading.numbers(what, "like_count", "comments_count"),
             reply_capability="allowed" if answerable else "none",
-            own=graph.is_ours(self._accounts, author) or (author is not None and _is_self(what, author, told.account)),
+            own=graph.is_ours(self._accounts, author) or (author is not None and author.native_id == told.account),
             order=told.at or reading.millis(said),
         )
-
-
-def _is_self(what: Any, author: Author, account: str | None) -> bool:
-    """Whether the account that was told said it itself: Meta names its other id too then, in samples the same one.
-    https://developers.facebook.com/docs/instagram-platform/self-messaging"""
-    other = reading.ident(dig(what, "from", "self_ig_scoped_id"))
-    return author.native_id == account or other not in {None, author.native_id}
 
 
 def _unpacked(said: Any, post: str | None = None, parent: str | None = None) -> Iterator[_Shown]:

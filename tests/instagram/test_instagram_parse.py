@@ -62,8 +62,6 @@ def test_a_comment_is_the_same_in_each_shape_of_a_delivery(said: Any) -> None:
 def test_our_own_comment_is_known_by_the_account_that_was_told_and_by_name() -> None:
     ours = {**VALUE, "from": {"id": "17841400000000042", "username": "acme"}}
     assert one(entry(changes=[{"field": "comments", "value": ours}])).own
-    told_by_its_other_id = {**VALUE, "from": {"id": "178", "username": "acme", "self_ig_scoped_id": "232323232"}}
-    assert one(entry(changes=[{"field": "comments", "value": told_by_its_other_id}])).own
     assert one({"field": "comments", "value": VALUE}, "@Test").own
     assert not one({"field": "comments", "value": VALUE}, "testy").own
 
