@@ -89,7 +89,7 @@ def walk(
         raise next(iter(errors.values()))
     fault = "; ".join(f"{name}: {error}" for name, error in errors.items()) or None
     wait = rest() or (1.0 if any(mark.after for mark in marks.values()) else again)
-    following = None if last in {None, order[-1]} else order[order.index(f"{last}") + 1]
+    following = None if last is None or last == order[-1] else order[order.index(last) + 1]
     return Page(sorted(events, key=when), _written(marks, following), wait, fault=fault, rest=rest())
 
 

@@ -13,8 +13,8 @@ def waits_since(timeline: Iterable[CaseEvent]) -> int | None:
     """When the oldest post was written that nobody of ours has answered since (milliseconds); None where all are.
 
     What counts is when things were said, not when we heard of them: a poll may bring an answer together with the
-    question, or before it. An answer counts for all that was said before it in the conversation. What was removed at
-    its source waits for nothing."""
+    question, or before it. An answer counts for all that was said before it in the case, in whichever of its
+    conversations. What was removed at its source waits for nothing."""
     asked: dict[str, int] = {}
     answers: dict[str, int] = {}
     gone: set[str] = set()

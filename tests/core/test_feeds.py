@@ -254,6 +254,12 @@ def test_a_list_that_is_taken_out_of_the_settings_takes_its_turn_with_it() -> No
     assert names(walk(page.cursor, only, START + 2 * MINUTE, again=60)) == ["p0"]
 
 
+def test_where_there_is_no_list_nothing_is_said_and_the_next_poll_looks_again() -> None:
+    """Such as where an app is in no channel yet."""
+    page = walk(walk(None, {}, START, again=60).cursor, {}, START + MINUTE, again=60)
+    assert (list(page.events), page.again, page.fault) == ([], 60, None)
+
+
 def test_the_cursor_of_many_lists_fits_into_an_item() -> None:
     """One of DynamoDB holds 400 KB. What does not fit could never be written, and nothing would be read any more."""
     lists = {f"search {number}": Listed(size=1000) for number in range(20)}
