@@ -19,6 +19,7 @@ def sources() -> Catalogue:
         lambda name: connectors.source(name).settings_model,
         polls=lambda name: name in connectors.POLLERS,
         pushes=lambda name: door.load(name) is not None,
+        verifies=lambda name: (door.load(name) or {}).get("unsigned") is not True,
         asks_as_somebody=lambda name: needs_credentials(connectors.poller(name)),
         kind="source",
         others=[name for name in connectors.SYSTEMS if name not in connectors.SOURCES],

@@ -8,7 +8,7 @@ from functools import cache
 
 from connectors.core import token
 from connectors.core.plan import Route, SourceConfig, SystemConfig
-from connectors.core.plan_grammar import topic_region
+from connectors.core.plan_grammar import Catalogue, topic_region
 from connectors.core.plan_machine import Machine
 from connectors.core.plan_ports import Lookups, Sight
 from connectors.core.plan_settings import Finding
@@ -35,15 +35,21 @@ class LookedAt:
         self.definition = cache(lookups.definition)
 
 
+def secrets_of(source: SourceConfig, catalogue: Catalogue) -> list[str]:
+    """What verifies its deliveries, where any secret does; what lets us ask, where it is asked or only hints."""
+    name = source.connector
+    pushes, verified = catalogue.pushes(name), catalogue.verifies(name)
+    found = [token.verification_secret(source.secret)] if pushes and verified else []
+    asks = source.poll is not None or (pushes and not verified)
+    return found + ([token.credentials_secret(source.secret)] if asks and catalogue.asks_as_somebody(name) else [])
+
+
 def look_at_secrets(config: SourceConfig | SystemConfig, machine: Machine) -> Checks:
-    """What verifies deliveries where a source pushes, and what lets us ask where that takes any."""
+    """Those that the document cannot do without."""
     if isinstance(config, SystemConfig):
         return _look_at_secret(token.credentials_secret(config.secret), machine.lookups)
     checks = Checks([], [])
-    names = [token.verification_secret(config.secret)] if machine.sources.pushes(config.connector) else []
-    if config.poll is not None and machine.sources.asks_as_somebody(config.connector):
-        names.append(token.credentials_secret(config.secret))
-    for name in names:
+    for name in secrets_of(config, machine.sources):
         found = _look_at_secret(name, machine.lookups)
         checks.findings += found.findings
         checks.warnings += found.warnings

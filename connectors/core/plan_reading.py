@@ -34,8 +34,10 @@ class Catalogue:
     """Whether a connector can be asked what happened."""
     pushes: Callable[[str], bool] = lambda _: False
     """Whether a connector tells by webhook what happened."""
+    verifies: Callable[[str], bool] = lambda _: True
+    """Whether a secret verifies its deliveries. Where none does, they only hint at what is then fetched."""
     asks_as_somebody: Callable[[str], bool] = lambda _: True
-    """Whether a connector that is asked cannot do without credentials."""
+    """Whether a connector that is asked, or fetches what is hinted at, cannot do without credentials."""
     kind: str = "source"
     others: Collection[str] = ()
     """The names of those that are registered as the other kind only."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from connectors.core.plan import Beside, Plan, Route, SourceConfig, SystemConfig
 from connectors.core.plan_grammar import check_plan, check_source, check_system
+from connectors.core.plan_lookups import secrets_of
 from connectors.core.plan_merge import PlanPart, check_part, effects_off, merge, merged
 from connectors.core.plan_options import Options, read_options
 from connectors.core.plan_settings import Finding
@@ -336,12 +337,10 @@ def _at(properties: Any, steps: Path) -> Any:
 
 def offline(compiled: Compiled) -> list[str]:
     """What no look at the file can tell."""
-    pushed = sources().pushes
     said = [
-        f"that the secret {config.secret}/{part} exists ({name.rpartition('/')[2]})"
+        f"that the secret {secret} exists ({name.rpartition('/')[2]})"
         for name, config in compiled.sources.items()
-        for part in (["verification"] if pushed(config.connector) else [])
-        + (["credentials"] if config.poll is not None and sources().asks_as_somebody(config.connector) else [])
+        for secret in secrets_of(config, sources())
     ]
     said += [
         f"that the secret {config.secret}/credentials exists ({name.rpartition('/')[2]})"

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import connectors
-from connectors.core import door
+from connectors import catalogues
+from connectors.core import door, token
+from connectors.core.plan import SourceConfig
+from connectors.core.plan_grammar import POLL_SOURCE
+from connectors.core.plan_lookups import secrets_of
 from connectors.core.plan_settings import setting_names
 
 _ARN = "arn:aws[a-z-]*:lambda:.+"
@@ -196,15 +200,14 @@ def _quoted(text: str) -> str:
 
 def secrets(chosen: Sequence[Chosen], answers: Mapping[str, str]) -> list[str]:
     """The secrets that have to exist before the first deployment."""
-    found = []
+    found = list[str]()
     for one in chosen:
         name = answers.get(f"{one.name}Secret", one.secret)
         if one.kind == "Custom::System":
-            found.append(f"{name}/credentials")
-        elif one.tells:
-            found.append(f"{name}/verification")
-        if one.kind == "Custom::Source" and one.connector in connectors.POLLERS and not one.tells:
-            found.append(f"{name}/credentials")
+            found.append(token.credentials_secret(name))
+        else:
+            source = SourceConfig.of(one.name, one.connector, name, {}, None if one.tells else POLL_SOURCE)
+            found += secrets_of(source, catalogues.sources())
     return found
 
 

@@ -19,6 +19,7 @@ from tests.core.plan_world import FORUM, SOURCES, Seen, ask, machine
 
 BOTH = replace(SOURCES, polls=lambda name: True)
 ASKED = replace(BOTH, pushes=lambda name: False)
+HINTED = replace(BOTH, verifies=lambda name: False)
 PUBLIC = replace(BOTH, asks_as_somebody=lambda name: False)
 
 
@@ -86,6 +87,17 @@ def test_a_source_that_is_asked_needs_what_lets_us_in(store: ConfigStore, client
     (finding,) = deploy(store, BOTH, OnlyVerification(), Poll="5m").findings
     assert "'hailback/forum/credentials' does not exist" in finding
     assert deploy(store, PUBLIC, OnlyVerification(), Poll="5m").ok, "a public place needs none"
+
+
+def test_a_source_that_only_hints_needs_what_lets_us_in_and_nothing_that_verifies(store: ConfigStore) -> None:
+    seen = Seen()
+    outcome = deploy(store, HINTED, seen)
+    assert outcome.ok
+    assert "WebhookUrl" in outcome.data
+    assert seen.asked == ["hailback/forum/credentials"]
+    (finding,) = deploy(store, HINTED, Seen(Sight.MISSING)).findings
+    assert "'hailback/forum/credentials' does not exist" in finding
+    assert deploy(store, replace(HINTED, asks_as_somebody=lambda name: False), Seen(Sight.MISSING)).ok
 
 
 def test_whoever_asks_while_a_source_is_deployed_anew_has_lost_it(store: ConfigStore, client: Any) -> None:

@@ -85,6 +85,14 @@ def test_several_of_one_kind_have_names_and_secrets_of_their_own(tmp_path: Path)
     assert json.loads(run("check", file, "--json").stdout)["resources"]["Custom::Source"] == 3
 
 
+def test_secrets_are_asked_for_where_they_are_needed(tmp_path: Path) -> None:
+    sources = ("--source", "trustpilot", "--source", "slack", "--source", "mastodon", "--source", "amazon_connect")
+    done = run("init", tmp_path / "routes.yaml", *sources, "--system", "roundup")
+    assert done.exit_code == 0, done.output
+    wanted = {"trustpilot/credentials", "slack/verification", "mastodon/credentials", "roundup/credentials"}
+    assert set(re.findall(r"^ +hailback/(\S+)$", done.output, re.MULTILINE)) == wanted
+
+
 def test_an_answer_is_a_default_and_is_checked(tmp_path: Path) -> None:
     file = tmp_path / "routes.yaml"
     plain = ("init", file, "--source", "discourse", "--system", "roundup")
