@@ -56,7 +56,7 @@ def choose(sources: Sequence[str], systems: Sequence[str]) -> tuple[Chosen, ...]
     found: list[Chosen] = []
     for kind, names in (("Custom::Source", sources), ("Custom::System", systems)):
         for connector in names:
-            base = connector.capitalize()
+            base = connector.title().replace("_", "")  # CloudFormation takes letters and digits
             count = sum(one.connector == connector for one in found)
             found.append(_chosen(kind, connector, base if not count else f"{base}{count + 1}"))
     return tuple(found)

@@ -10,7 +10,7 @@ import select
 import subprocess
 import sys
 import time
-from itertools import combinations, permutations, product
+from itertools import permutations, product
 from pathlib import Path
 
 import pytest
@@ -38,17 +38,13 @@ def test_every_pair_of_connectors_passes_the_check(tmp_path: Path, source: str, 
     assert report["resources"] == {"Custom::Source": 1, "Custom::System": 1, "Custom::Plan": 1}
 
 
-EVERY = [
-    (sources, systems)
-    for some in range(1, len(connectors.SOURCES) + 1)
-    for sources in combinations(connectors.SOURCES, some)
-    for more in range(1, len(connectors.SYSTEMS) + 1)
-    for systems in permutations(connectors.SYSTEMS, more)
-]
+SYSTEMS = [systems for more in (1, 2) for systems in permutations(connectors.SYSTEMS, more)]
+SOME = [((one,), SYSTEMS[0]) for one in connectors.SOURCES] + [(tuple(connectors.SOURCES), many) for many in SYSTEMS]
+"""Each source alone, and all of them at once; a source does not see the others."""
 
 
-@pytest.mark.parametrize(("sources", "systems"), EVERY, ids=[f"{'+'.join(a)}-{'+'.join(b)}" for a, b in EVERY])
-def test_every_combination_passes_the_check_and_the_schema_and_says_what_is_next(
+@pytest.mark.parametrize(("sources", "systems"), SOME, ids=[f"{len(a)}-{a[0]}-{'+'.join(b)}" for a, b in SOME])
+def test_what_is_chosen_passes_the_check_and_the_schema_and_says_what_is_next(
     tmp_path: Path, sources: tuple[str, ...], systems: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_flags, by_answers = tmp_path / "flags.yaml", tmp_path / "answers.yaml"
@@ -56,7 +52,7 @@ def test_every_combination_passes_the_check_and_the_schema_and_says_what_is_next
     done = run("init", by_flags, *flags)
     assert done.exit_code == 0, done.output
     monkeypatch.setattr("connectors.tool.init._on_terminal", lambda: True)
-    asked = run("init", by_answers, stdin=f"{', '.join(sources)}\n{' '.join(systems)}\n" + "\n" * 20)
+    asked = run("init", by_answers, stdin=f"{', '.join(sources)}\n{' '.join(systems)}\n" + "\n" * 80)
     assert asked.exit_code == 0, asked.output
     text = by_flags.read_text(encoding="utf-8")
     assert by_answers.read_text(encoding="utf-8") == text
@@ -125,7 +121,10 @@ def test_a_file_that_is_there_stays_unless_forced(tmp_path: Path) -> None:
         (("--source", "discourse"), "say --system"),
         (("--source", "discourse", "--system", "roundup", "--set", "Nothing=1"), "no such parameter"),
         (("--source", "discourse", "--system", "roundup", "--set", "DiscourseUrl=1"), "Did you mean DiscourseBaseUrl?"),
-        (("--source", "roundup", "--system", "roundup"), "'roundup' is none of discourse, facebook, x"),
+        (
+            ("--source", "roundup", "--system", "roundup"),
+            "'roundup' is none of amazon_connect, app_store",
+        ),
         (("--source", "discourse", "--system", "jira"), "'jira' is none of roundup, zendesk"),
         ((), "say --source"),
         (("--source", "discourse", "--system", "roundup", "--set", "Nothing"), "KEY=VALUE"),
