@@ -17,6 +17,8 @@ from connectors.core.delivery import Request
 
 LARGEST = 4_500_000
 """Bytes of a body that are taken. AWS lets 6 MB through to a function, with everything around the body."""
+LARGEST_UNSIGNED = 256_000
+"""The same where a vendor signs nothing, and whoever has the address may have written it. One event has a few KB."""
 
 
 class BusyError(Exception):
@@ -75,8 +77,9 @@ def receive(
         return _handshake(rules, request, secrets, address)
     if request.method != "POST":
         return Answer(405, "deliver with POST", address.source)
-    if len(request.body) > LARGEST:
-        return Answer(413, f"the body is larger than {LARGEST} bytes", address.source)
+    largest = LARGEST_UNSIGNED if rules.get("unsigned") is True else LARGEST
+    if len(request.body) > largest:
+        return Answer(413, f"the body is larger than {largest} bytes", address.source)
     try:
         if not _verified(rules, request, secrets, address.secret, now):
             return Answer(401, "the signature does not match", address.source)

@@ -14,6 +14,7 @@ import pytest
 import receive_webhook
 
 from connectors.core import door, token
+from connectors.core.reception import LARGEST_UNSIGNED
 from tests.contract.signing import EXAMPLES
 
 SALT, SECRET = "0b7e2a52-0000-4000-8000-3c9d5cbd4f00", "correct-horse-battery-staple"
@@ -140,3 +141,15 @@ def test_a_vendor_that_signs_nothing_needs_no_secret(behind: Behind) -> None:
     request["pathParameters"] = {"connector": "like_trustpilot", "token": address[:-1] + "-"}
     assert knock(request)[0] == 404
     assert memory.bodies == [b'{"events": []}']
+
+
+def test_what_nobody_vouches_for_is_small(behind: Behind) -> None:
+    """Each hint in it costs a call at the vendor: one delivery of megabytes would cost tens of thousands."""
+    memory = behind()
+    address = token.make(SALT, "like_trustpilot", token.Address("stack/Shop", "hailback/shop"))
+    request = called(b"[" + b" " * (LARGEST_UNSIGNED - 2) + b"]", "")
+    request["pathParameters"] = {"connector": "like_trustpilot", "token": address}
+    assert knock(request)[0] == 200
+    request["body"] = base64.b64encode(b"[" + b" " * (LARGEST_UNSIGNED - 1) + b"]").decode()
+    assert knock(request)[0] == 413
+    assert len(memory.bodies) == 1
