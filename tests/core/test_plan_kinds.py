@@ -14,7 +14,7 @@ GIVEN = {"Secret": "hailback/x", "BaseUrl": "https://acme.example"}
 @pytest.mark.parametrize("name", ["zendesk", "roundup", "Zendesk"])
 def test_a_system_is_no_source(name: str) -> None:
     (found,) = check_source("r/One", {**GIVEN, "Connector": name}, sources(), GRANTS)[1]
-    said = f"Connector: '{name}' is a system, not a source. Write Type: Custom::System, or name one of: discourse,"
+    said = f"Connector: '{name}' is a system, not a source. Write Type: Custom::System, or name one of: amazon_connect,"
     assert str(found).startswith(said)
 
 
