@@ -124,7 +124,7 @@ def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] 
         "counted": case.state == COUNTED,
         "waiting": waiting(case, effects, events),
         "refused": [{"what": f"{_KINDS[one.kind]} for {one.target}", "why": one.error or ""} for one in refused],
-        "unsent": [f"{_KINDS[one.kind]} for {one.target}" for one in unsent(effects)],
+        "unsent": [f"{_KINDS[one.kind]} for {one.target}" for one in unsent(case, effects)],
         "records": _records(case, effects),
         "systems": list(case.systems),
         "engaged": list(case.engaged or case.systems[:1]),

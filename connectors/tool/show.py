@@ -87,7 +87,11 @@ def _waiting(out: Console, found: dict[str, Any]) -> None:
     if found["unsent"]:
         what = escape(", ".join(dict.fromkeys(found["unsent"])))
         _say(out, f"  [yellow]planned, not sent: {what}[/]: effects were off (Effects: off in the base plan)")
-        _say(out, escape(f"  once they are on: hailback release {found['id']}; or the customer's next post opens it"))
+        answers = (
+            " (--answers for answers)" if any("answer" in one.split(" for ")[0] for one in found["unsent"]) else ""
+        )
+        command = f"hailback release {found['id']}{answers}"
+        _say(out, escape(f"  once they are on: {command}; or the customer's next post opens it"))
     elif not found["waiting"] and not found["refused"]:
         counted = "nothing: its route only counts; a later post may open a case"
         _say(out, f"  {counted if found['counted'] else 'nothing; all that was planned is done'}")
