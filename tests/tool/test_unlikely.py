@@ -33,6 +33,13 @@ def said(when: dict[str, Any] | None, sources: dict[str, str] | None = None) -> 
             ),
         ),
         (
+            {"title": [{"wildcard": "*ticket [0-9]*"}]},
+            (
+                "Routes[0].When.title: asks for the very signs [0-9]: a wildcard knows * only. Leave the sign open: "
+                "{wildcard: '*ticket *'}."
+            ),
+        ),
+        (
             {"$or": [{"intent": ["idea"]}, {"text": [{"wildcard": "crash"}]}]},
             (
                 "Routes[0].When.$or[1].text: has no asterisk, so it fits only where that is the whole text. Write "
@@ -77,6 +84,9 @@ def test_what_is_probably_not_meant_is_said_once_with_what_to_write(when: dict[s
         None,
         {"text": [{"wildcard": "*crash*"}, "crash"]},
         {"text": [{"wildcard": "*[see the picture of it]*"}]},
+        {"title": [{"wildcard": "*[Bug]*"}, {"wildcard": "[EN] *"}, {"wildcard": "*[SPAM] sale*"}]},
+        {"intent": ["complaint"], "language": ["en-AU"]},
+        {"intent": ["complaint"], "language": [{"equals-ignore-case": "en_ca"}, "eng"]},
         {"author": {"handle": [{"wildcard": "ada"}]}},
         {"intent": ["complaint"], "language": ["de", "en"]},
         {"intent": ["uncertain"], "language": ["de"]},
