@@ -91,7 +91,9 @@ def _waiting(out: Console, found: dict[str, Any]) -> None:
             " (--answers for answers)" if any("answer" in one.split(" for ")[0] for one in found["unsent"]) else ""
         )
         command = f"hailback release {found['id']}{answers}"
-        _say(out, escape(f"  once they are on: {command}; or the customer's next post opens it"))
+        record = any(one.startswith("the record ") for one in found["unsent"])
+        post = "; or the customer's next post opens it" if record else ""
+        _say(out, escape(f"  once they are on: {command}{post}"))
     elif not found["waiting"] and not found["refused"]:
         counted = "nothing: its route only counts; a later post may open a case"
         _say(out, f"  {counted if found['counted'] else 'nothing; all that was planned is done'}")

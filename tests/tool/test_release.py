@@ -15,6 +15,7 @@ from connectors.tool import release as command
 from connectors.tool.casework import dossier
 from connectors.tool.pauses import silenced
 from connectors.tool.release import release
+from connectors.tool.show import show_case
 from tests.tool.conftest import TRACKER, Small
 
 NOW = int(time.time() * 1000)
@@ -120,3 +121,18 @@ def test_what_is_never_released_is_not_said_to_wait_for_it(off: Small, capsys: p
     assert capsys.readouterr().out == "Nothing was planned and not sent; answers are released with --answers only.\n"
     run(every=True, answers=True)
     assert capsys.readouterr().out == f"{case.id}: reply for r/Forum: goes out\n"
+
+
+def test_a_case_says_what_sends_the_rest_of_it(off: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(name: str) -> str:
+        (case,) = [one for one in off.deployment.cases.newest(9, "open") if one.id == name]
+        show_case(dossier(off.deployment.cases, case))
+        (line,) = [one for one in capsys.readouterr().out.splitlines() if "once they are on" in one]
+        return line.strip()
+
+    whole = said("case-0bcdefgh")
+    assert whole == "once they are on: hailback release case-0bcdefgh; or the customer's next post opens it"
+    never: dict[str, Any] = {"case": "case-2bcdefgh", "error": SHADOW, "done_at": 5}
+    off.effect(EffectState.SUPERSEDED, EffectKind.REPLY, **never, id="reply#r/Forum#1", target="r/Forum")
+    rest = said("case-2bcdefgh")
+    assert rest == "once they are on: hailback release case-2bcdefgh (--answers for answers)", "its record is there"
