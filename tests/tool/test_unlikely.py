@@ -130,3 +130,13 @@ def test_one_forum_under_two_names_is_warned_of_and_two_forums_are_not(tmp_path:
     assert "place" in found["remedy"]
     other = twin.replace("Forum.acme.com/'", "beta.acme.com'")
     assert [one for one in warnings(tmp_path, PLAN.replace(forum, forum + other)) if one["path"] == "BaseUrl"] == []
+
+
+def test_a_plan_for_the_sources_of_all_stacks_may_ask_for_what_is_not_in_its_file(tmp_path: Path) -> None:
+    when = "{connector: [facebook], source: [{prefix: other/}]}"
+    text = PLAN.replace("{author: {followers: [{numeric: ['>', 1000]}]}}", when)
+    text = text[: text.index("        - Name: everything-else")]
+    own = text.replace("      Routes:", "      Priority: 5\n      Routes:").replace(", source: [{prefix: other/}]", "")
+    assert [one["path"] for one in warnings(tmp_path, own)] == ["Routes[0].When.connector"]
+    everyone = text.replace("      Routes:", "      Priority: 5\n      Sources: all\n      Routes:")
+    assert warnings(tmp_path, everyone) == []
