@@ -117,6 +117,7 @@ def _why(effect: Effect, among: Sequence[Effect] = ()) -> str:
 
 
 def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] = ()) -> Document:
+    events = list(events)
     refused = [effect for effect in effects if effect.state is EffectState.REJECTED]
     return {
         "id": case.id,
@@ -125,7 +126,7 @@ def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] 
         "waiting": waiting(case, effects, events),
         "refused": [{"what": f"{_KINDS[one.kind]} for {one.target}", "why": one.error or ""} for one in refused],
         "unsent": [f"{_KINDS[one.kind]} for {one.target}" for one in unsent(case, effects)],
-        "records": _records(case, effects),
+        "records": _records(case, effects, events),
         "systems": list(case.systems),
         "engaged": list(case.engaged or case.systems[:1]),
         "retired": list(case.retired),
@@ -143,8 +144,10 @@ def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] 
     }
 
 
-def _records(case: Case, effects: Sequence[Effect]) -> list[Document]:
+def _records(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent]) -> list[Document]:
     live = case.record
+    made = [event.detail for event in events if event.kind is Happening.RECORDED]
+    unset = {(one.get("system"), one.get("reference")): one["unset"] for one in made if one.get("unset")}
     return [
         {
             "system": effect.target,
@@ -153,6 +156,7 @@ def _records(case: Case, effects: Sequence[Effect]) -> list[Document]:
             "live": live is not None and (live.system, live.id) == (effect.target, effect.reference),
             "provisional": effect.provisional and effect.target in case.engaged,
             "retired": effect.target in case.retired,
+            "unset": unset.get((effect.target, effect.reference)),
         }
         for effect in effects
         if effect.kind is EffectKind.RECORD and effect.reference

@@ -45,6 +45,10 @@ def show_case(found: dict[str, Any]) -> None:
     plan = f"route {found['route']} of plan {found['plan_version']}" if found["route"] else "not routed yet"
     _say(out, f"[bold]{escape(found['id'])}[/]  {found['state']}, {escape(plan)}")
     _say(out, escape(f"{found['conversation']}, from source {found['source']}, opened {found['opened_at']}"))
+    marks = [f"priority {found['priority']}"] if found["priority"] else []
+    marks += [f"labels {', '.join(found['labels'])}"] if found["labels"] else []
+    if marks:
+        _say(out, escape("; ".join(marks)))
     _waiting(out, found)
     _records(out, found)
     _routing(out, found["routing"])
@@ -108,6 +112,8 @@ def _records(out: Console, found: dict[str, Any]) -> None:
         _say(out, escape(f"  stands in {' and '.join(found['engaged'])}{retired}"))
     for one in found["records"]:
         _say(out, escape(f"  {one['system']}: {_record(one)}{_standing(one)}"))
+        if one["unset"]:
+            _say(out, f"    [yellow]not set: that system has {escape(one['unset'])}[/]")
 
 
 def _section(out: Console, title: str, lines: Sequence[str]) -> None:
