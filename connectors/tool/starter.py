@@ -223,4 +223,18 @@ def steps(chosen: Sequence[Chosen], answers: Mapping[str, str], file: str) -> li
         f"     {deploy} --parameter-overrides {overrides}",
         "4. Subscribe people to the topic in the output CareTopic.",
     ]
-    return [*found, f"5. Enter the addresses in the outputs {webhooks} as webhooks there."] if tell else found
+    if tell:
+        found.append(f"5. Enter the addresses in the outputs {webhooks} as webhooks there.")
+        later = [name for name in _later(tell, answers) if name not in secrets(chosen, answers)]
+        found += [
+            "6. Make these secrets too, then or before: without them there go no answers out, or come no webhooks in:"
+        ]
+        found += [f"     {name}" for name in later]
+    return found
+
+
+def _later(tell: Sequence[Chosen], answers: Mapping[str, str]) -> list[str]:
+    """Secrets without which a deployment succeeds, and something is missing: where a source is answered with, and what
+    a system signs its webhooks with."""
+    kinds = {"Custom::Source": "credentials", "Custom::System": "verification"}
+    return [f"{answers.get(f'{one.name}Secret', one.secret)}/{kinds[one.kind]}" for one in tell]
