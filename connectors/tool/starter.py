@@ -225,16 +225,18 @@ def steps(chosen: Sequence[Chosen], answers: Mapping[str, str], file: str) -> li
     ]
     if tell:
         found.append(f"5. Enter the addresses in the outputs {webhooks} as webhooks there.")
-        later = [name for name in _later(tell, answers) if name not in secrets(chosen, answers)]
-        found += [
-            "6. Make these secrets too, then or before: without them there go no answers out, or come no webhooks in:"
-        ]
-        found += [f"     {name}" for name in later]
+        found.append("6. Make these secrets too:")
+        found += [f"     {line}" for line in _later(tell, answers)]
     return found
 
 
 def _later(tell: Sequence[Chosen], answers: Mapping[str, str]) -> list[str]:
-    """Secrets without which a deployment succeeds, and something is missing: where a source is answered with, and what
-    a system signs its webhooks with."""
-    kinds = {"Custom::Source": "credentials", "Custom::System": "verification"}
-    return [f"{answers.get(f'{one.name}Secret', one.secret)}/{kinds[one.kind]}" for one in tell]
+    """Secrets without which a deployment succeeds, and what is missing then."""
+    found = []
+    for one in tell:
+        name = answers.get(f"{one.name}Secret", one.secret)
+        if one.kind == "Custom::System":
+            found.append(f"{name}/verification: what it signs its webhooks with; they are refused until it is there")
+        else:
+            found.append(f"{name}/credentials: what it is asked and answered with; answers wait until it is there")
+    return found
