@@ -34,6 +34,7 @@ from connectors.aws.spending import TableSpending, WatchedSpending
 from connectors.aws.table import Table
 from connectors.core.budget import Standing, month_of, prices
 from connectors.core.hints import Errand
+from connectors.core.identity import digest
 from connectors.core.ingest import UNREAD, Ingested, Origin, ingest, read
 from connectors.core.models import EVENTS, AnyEvent, Deletion, Mention, Unsupported
 from connectors.core.plan import SourceConfig, SystemConfig
@@ -202,8 +203,8 @@ def _counted(source: str, count: int, at: int) -> None:
 
 
 def _charge(source: SourceConfig | SystemConfig | None, parcel: Parcel, events: Sequence[AnyEvent]) -> None:
-    """What a vendor charges for mentions that it pushes, counted before they are taken in: a delivery that is worked on
-    twice counts twice. Posts matter more than sums, so nothing fails because of it."""
+    """What a vendor charges for mentions that it pushes, counted before they are taken in, and once for a delivery that
+    is worked on again. Posts matter more than sums, so nothing fails because of it."""
     if not isinstance(source, SourceConfig) or parcel.parsed:
         return
     pushed = sum(isinstance(event, Mention) and not event.own for event in events)
@@ -218,9 +219,15 @@ def _charge(source: SourceConfig | SystemConfig | None, parcel: Parcel, events: 
     table = Table(clients.make("dynamodb"), settings.table)
     try:
         till = WatchedSpending(TableSpending(table), config, priced, low)
-        till.add(source.id, month_of(_now()), {priced.pushed: pushed})
+        till.add_once(source.id, month_of(_now()), {priced.pushed: pushed}, _name_of(parcel), _now())
     except (BotoCoreError, ClientError):
         logger.warning("its cost was not counted", extra={"source": source.id, "count": pushed})
+
+
+def _name_of(parcel: Parcel) -> str:
+    """The same each time that a delivery is brought, by the queue or by its vendor."""
+    body = parcel.delivery.body.decode("utf-8", "replace")
+    return digest(body, str(parcel.piece), length=32)
 
 
 def _report(source: str, missed: int) -> None:

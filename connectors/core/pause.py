@@ -101,26 +101,36 @@ def revive(ledger: Ledger, case: Case, system: str, brake: Brake, now: int, pace
     return True
 
 
-def unsent(lines: Iterable[Effect]) -> list[Effect]:
-    """What was planned while effects were off, and never went out."""
-    return [line for line in lines if _of_shadow(line)]
+def unsent(case: Case, lines: Iterable[Effect]) -> list[Effect]:
+    """What was planned while effects were off, never went out, and can be released.
+
+    Not what hangs on a system that does not hold the case any more; nor a topic of which another one was told the same
+    meanwhile; nor changes of status, for what the records say now counts."""
+    known, held = list(lines), failover.engaged(case)
+    told = {_same(line) for line in known if line.kind is EffectKind.NOTIFY and line.state is EffectState.DONE}
+    return [
+        line
+        for line in known
+        if _of_shadow(line)
+        and (
+            (line.kind in {EffectKind.RECORD, EffectKind.NOTE} and line.target in held)
+            or (line.kind is EffectKind.NOTIFY and _same(line) not in told)
+            or line.kind is EffectKind.REPLY
+        )
+    ]
 
 
 def released(case: Case, lines: Iterable[Effect], now: int, *, answers: bool) -> list[tuple[Effect, Effect]]:
-    """What was planned while effects were off, planned anew in the order of then, the record first.
-
-    Left as it is: what hangs on a system that does not hold the case any more; changes of status, for what the records
-    say now counts; and `answers` to the customer, unless they are asked for."""
-    held = failover.engaged(case)
-    fit = [
-        line
-        for line in unsent(lines)
-        if (line.kind in {EffectKind.RECORD, EffectKind.NOTE} and line.target in held)
-        or line.kind is EffectKind.NOTIFY
-        or (line.kind is EffectKind.REPLY and answers)
-    ]
+    """What was not sent, planned anew in the order of then, the record first; `answers` to the customer only where they
+    are asked for."""
+    fit = [line for line in unsent(case, lines) if answers or line.kind is not EffectKind.REPLY]
     fit.sort(key=lambda line: (line.kind is not EffectKind.RECORD, line.planned_at, line.id))
     return [(line, _again(line, now + at, now)) for at, line in enumerate(fit)]
+
+
+def _same(line: Effect) -> str:
+    """What all topics of one notification have in common."""
+    return line.id.rpartition("#")[0]
 
 
 def _of_shadow(line: Effect) -> bool:

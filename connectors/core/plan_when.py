@@ -264,8 +264,15 @@ def _of_kind(value: object, kind: FieldType | None) -> bool:
     return (kind == "number") if isinstance(value, int | float) else kind in {"text", "time"}
 
 
+_RENAMED = {"twitter": "x", "fb": "facebook"}
+"""What a kind of source is called elsewhere, or was."""
+
+
 def _instead(test: Check, known: tuple[object, ...]) -> str:
     names = [one for one in known if isinstance(one, str)]
+    renamed = _RENAMED.get(_spelt(test).strip().lower())
+    if renamed in names:
+        return f"Write {renamed}."
     near = closest(str(test.value), names) if isinstance(test, Equals) and isinstance(test.value, str) else None
     if near:
         return f"Did you mean {near}?"

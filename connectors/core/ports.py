@@ -73,6 +73,9 @@ class Reference:
 
     id: str
     url: str
+    unset: tuple[str, ...] = field(default=(), compare=False)
+    """What the case asked for and the system has not, as words for its administrator: `no priority named high`. Known
+    to the write only, not to who finds the record later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,9 +114,12 @@ class RecordSync:
     # ---- the record
 
     def _open(self, case: Case, effect: Effect) -> Effect:
+        unset: list[str] = []
+
         def write(held: Effect) -> tuple[str, str]:
             draft = case_draft(case, self._posts.post(case.first_mention), held.follows)
             reference = self._system.upsert(draft, held.key, held.permit)
+            unset[:] = reference.unset
             return reference.id, reference.url
 
         def look_up(held: Effect) -> tuple[str, str] | None:
@@ -127,7 +130,8 @@ class RecordSync:
             detail = {"system": effect.target}
             if after.state is EffectState.DONE:
                 record = Record(system=effect.target, id=after.reference or "", url=after.url or "")
-                self._take(case, before, after, record, {**detail, "reference": record.id, "url": record.url})
+                detail |= {"reference": record.id, "url": record.url}
+                self._take(case, before, after, record, detail | ({"unset": ", ".join(unset)} if unset else {}))
                 return
             latest = failover.deadline(case, after)
             if latest is not None and after.due_at is not None:

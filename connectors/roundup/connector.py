@@ -14,6 +14,7 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlsplit
@@ -89,9 +90,9 @@ class Roundup:
         Raises SpentPermitError where the permit is spent and no issue shows: another worker may be about to commit.
         If `find` still says None after that, reserve a fresh permit.
         """
-        return self._reference(
-            self._create("issue", payloads.issue(case, key, self._settings, self._known(case)), key, permit)
-        )
+        known = self._known(case)
+        number = self._create("issue", payloads.issue(case, key, self._settings, known), key, permit)
+        return replace(self._reference(number), unset=payloads.unset(case, known))
 
     def _known(self, case: CaseDraft) -> payloads.Known:
         """The tracker's priorities and keywords, as far as the plan says anything of that kind."""

@@ -63,6 +63,14 @@ def issue(case: CaseDraft, key: str, settings: RoundupSystem, known: Known | Non
     return fields
 
 
+def unset(case: CaseDraft, known: Known) -> tuple[str, ...]:
+    """What the plan says of the case and the tracker has no name for, or does not show to our account."""
+    priority = case.priority if case.priority and case.priority not in known.priorities else None
+    labels = [label for label in case.labels if label.casefold() not in known.keywords]
+    said = [f"no priority named {priority}"] if priority else []
+    return (*said, *(f"no keyword named {label}" for label in labels))
+
+
 def message(note: NoteDraft, key: str, author: str) -> dict[str, object]:
     """A new message. It is on no issue until it is added to one. `.` is Roundup's word for now."""
     return {"content": clean(note.text) or "(no text)", "external_id": key, "author": author, "date": "."}

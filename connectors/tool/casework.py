@@ -120,7 +120,8 @@ def _why(effect: Effect, among: Sequence[Effect] = ()) -> str:
     return f"{said}{tries}" + (f": {effect.error}" if effect.error else "")
 
 
-def _summary(case: Case, effects: Sequence[Effect], events: Sequence[CaseEvent] = ()) -> Document:
+def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] = ()) -> Document:
+    events = list(events)
     refused = [effect for effect in effects if effect.state is EffectState.REJECTED]
     return {
         "id": case.id,
@@ -129,8 +130,8 @@ def _summary(case: Case, effects: Sequence[Effect], events: Sequence[CaseEvent] 
         "waiting": waiting(case, effects, events),
         "unanswered_since": _time(waits_since(events)) if case.state == "open" else None,
         "refused": [{"what": f"{_KINDS[one.kind]} for {one.target}", "why": one.error or ""} for one in refused],
-        "unsent": [f"{_KINDS[one.kind]} for {one.target}" for one in unsent(effects)],
-        "records": _records(case, effects),
+        "unsent": [f"{_KINDS[one.kind]} for {one.target}" for one in unsent(case, effects)],
+        "records": _records(case, effects, events),
         "systems": list(case.systems),
         "engaged": list(case.engaged or case.systems[:1]),
         "retired": list(case.retired),
@@ -148,8 +149,10 @@ def _summary(case: Case, effects: Sequence[Effect], events: Sequence[CaseEvent] 
     }
 
 
-def _records(case: Case, effects: Sequence[Effect]) -> list[Document]:
+def _records(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent]) -> list[Document]:
     live = case.record
+    made = [event.detail for event in events if event.kind is Happening.RECORDED]
+    unset = {(one.get("system"), one.get("reference")): one["unset"] for one in made if one.get("unset")}
     return [
         {
             "system": effect.target,
@@ -158,6 +161,7 @@ def _records(case: Case, effects: Sequence[Effect]) -> list[Document]:
             "live": live is not None and (live.system, live.id) == (effect.target, effect.reference),
             "provisional": effect.provisional and effect.target in case.engaged,
             "retired": effect.target in case.retired,
+            "unset": unset.get((effect.target, effect.reference)),
         }
         for effect in effects
         if effect.kind is EffectKind.RECORD and effect.reference

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _ORDER = ("Custom::Source", "Custom::System", "Custom::Plan")
 _SPLIT = re.compile(r"(?<=[.]) (?=[A-Z])")
+_AS_WRITTEN = re.compile(r" \(written as [^)]*\)")
 _LAST = 1 << 40
 
 
@@ -103,7 +104,8 @@ def examine_live(text: Text, deployment: Deployment, given: Mapping[str, str], n
         request = ResourceRequest("Create", one.kind, f"trial-{one.name}", stack, one.name, "", one.properties, {})
         outcome = configure(request, machine)
         report.findings += [_spot(one, said) for said in outcome.findings]
-        report.warnings += [_spot(one, said) for said in outcome.warnings]
+        had = {_AS_WRITTEN.sub("", str(spot)) for spot in report.warnings}  # the file alone may have shown it
+        report.warnings += [spot for said in outcome.warnings if str(spot := _spot(one, said)) not in had]
     report.findings.sort()
     report.warnings.sort()
     return report

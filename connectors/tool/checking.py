@@ -257,7 +257,8 @@ class _Once:
         named = {name: one.connector for name, one in compiled.sources.items()}
         for plan in (one for one in found if one.name == compiled.plan):
             odd = never_told(compiled.routes, named, everywhere=compiled.options.everywhere)
-            odd += [one for one in unlikely(compiled.routes, named) if one.path not in {said.path for said in odd}]
+            more = unlikely(compiled.routes, {} if compiled.options.everywhere else named)
+            odd += [one for one in more if one.path not in {said.path for said in odd}]
             self.warnings += [warned for one in odd if (warned := self._spot(plan, one)) is not None]
         return compiled
 

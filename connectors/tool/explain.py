@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,9 +27,10 @@ def explain(
     given: Annotated[
         list[str],
         typer.Argument(
-            metavar="[TEMPLATE] MENTION...",
+            metavar="[TEMPLATE] MENTION... [KEY=VALUE]...",
             help="A template of routes, the plan in force without one; then mentions: a delivery as its vendor sends "
-            "it, JSON of `hailback parse`, or the id of a mention that was taken in.",
+            'it, JSON of `hailback parse`, a post in short such as \'{"text": "Hi"}\', or the id of a mention that '
+            "was taken in. KEY=VALUE: more of --parameter-overrides.",
         ),
     ],
     connector: Annotated[
@@ -58,11 +60,15 @@ def explain(
         asked = _Asked(given, connector, source)
         deployment = looking(target(folder, stack, routes)) if asked.template is None or asked.ids else None
         texts = bodies(definition, deployment)
-        compiled = _compiled(asked.template, deployment, pairs(parameters or []), name, pairs(granted or []), texts)
+        values = pairs([*(parameters or []), *asked.more])
+        compiled = _compiled(asked.template, deployment, values, name, pairs(granted or []), texts)
         router = _router(compiled, deployment)
         for heard in asked.mentions(compiled, deployment):
             taken = _taken(heard, deployment) if heard.mention.id in asked.ids else None
             _say(router, heard, taken, as_json=as_json)
+
+
+_PAIR = re.compile(r"[A-Za-z0-9]+=")
 
 
 class _Asked:
@@ -73,9 +79,15 @@ class _Asked:
         self.template: Path | None = None
         self.files: list[Path] = []
         self.ids: list[str] = []
+        self.short: list[str] = []
+        self.more: list[str] = []
         for one in given:
             path = Path(one)
-            if not path.is_file():
+            if one.lstrip().startswith("{"):
+                self.short.append(one)
+            elif _PAIR.match(one) and not path.is_file():
+                self.more.append(one)
+            elif not path.is_file():
                 self.ids.append(one)
             elif self.template is None and _is_template(path):
                 self.template = path
@@ -84,7 +96,7 @@ class _Asked:
         for one in self.ids:
             if ":" not in one:
                 stop(f"{one} is neither a file nor the id of a mention, such as discourse:forum.acme.com:9001", 2)
-        if not self.files and not self.ids:
+        if not self.files and not self.ids and not self.short:
             stop("name a mention: a delivery, JSON of `hailback parse`, or an id", 2)
 
     def mentions(self, compiled: Compiled | None, deployment: Deployment | None) -> Iterator[Heard]:
@@ -97,6 +109,11 @@ class _Asked:
         understand = heard.reader()
         for path in self.files:
             yield from self._file(path, known, understand)
+        for text in self.short:
+            event = _event(text) or heard.whole(text, known, self.connector)
+            if event is None:
+                raise SampleError(f'{text[:60]} is no post: write its fields, such as {{"text": "Hi"}}')
+            yield from heard.from_document(event, "the post", heard.placed(known, self.source), understand)
         for one in self.ids:
             found = heard.one_stored(deployment.watched, deployment.blobs, one) if deployment else None
             if found is None:
@@ -110,7 +127,7 @@ class _Asked:
         place = heard.placed(known, self.source)
         lines = list(heard.read_lines(path))
         events = [document for line in lines if (document := _event(line)) is not None]
-        whole = _event("".join(lines))
+        whole = _event("".join(lines)) or heard.whole("".join(lines), known, self.connector)
         if whole is not None:
             events = [whole]
         if events:
@@ -221,7 +238,7 @@ def _say(router: Router, heard: Heard, taken: dict[str, str | None] | None, *, a
         typer.echo(json.dumps({**found, "facts": asked}, ensure_ascii=False).encode())
         return
     if found["route"] is None:
-        typer.echo(f"{heard.mention.id}: no route takes it".encode())
+        typer.echo(f"{heard.mention.id}: no route of this plan takes it: those of the base plan come next".encode())
     else:
         which = f"{found['position']} of {found['of']}"
         typer.echo(f"{heard.mention.id}: route {found['route']} ({which}): {_becomes(heard, found)}".encode())
@@ -264,4 +281,6 @@ def _missed(one: dict[str, Any]) -> str:
     always = f", as always ({one['never_told']})" if one["never_told"] else ""
     if one["field"] == "source" and "/" not in one["found"]:
         return f"source should be {one['expected']}, is not known"
+    if one["field"].startswith("person.") and one["found"] == "null":
+        return f"{one['field']} should be {one['expected']}, is not known here (`hailback rehearse` counts it)"
     return f"{one['field']} should be {one['expected']}, is {one['found']}{always}"

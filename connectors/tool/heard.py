@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -72,6 +73,25 @@ def from_lines(lines: Iterable[str], name: str, place: Place, understand: Unders
         except ValueError:
             raise SampleError(f"{name}: line {number} is not JSON") from None
         yield from from_document(given, f"{name}: line {number}", place, understand)
+
+
+def whole(text: str, known: Mapping[str, SourceConfig], connector: str | None = None) -> dict[str, Any] | None:
+    """A post in short, such as `{"text": "Hi"}`, as an event of `hailback parse`: of the first source, or of its first
+    of `connector`, and with ids of no post. None for what holds other fields than a mention's, as a delivery does."""
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(given, dict) or not {"text", "title"} & given.keys():
+        return None
+    if given.keys() - Mention.model_fields.keys() - {*_BESIDE, "type"}:
+        return None
+    wanted = given.get("connector", connector)
+    source = next((one for one in known.values() if wanted in {None, one.connector}), None)
+    place: dict[str, Any] = {"connector": wanted or (source.connector if source else "discourse")}
+    if "connector" not in given and source and (address := source.settings.get("BaseUrl")):
+        place["authority"] = urlsplit(str(address)).netloc
+    return {"type": "mention", "native_id": "1", "conversation_id": "1", **place, **given}
 
 
 def from_document(given: Any, name: str, place: Place, understand: Understand | None) -> Iterator[Heard]:

@@ -12,7 +12,7 @@ from connectors.aws.cases import Cases
 from connectors.aws.config import ConfigStore
 from connectors.core.case import Case
 from connectors.core.compose import moment
-from connectors.core.pause import unsent
+from connectors.core.pause import released
 from connectors.core.plan_ports import Interval
 from connectors.tool.plain import counted
 from connectors.tool.shadows import sentence
@@ -65,11 +65,11 @@ def shadow_runs(
 
 
 def silenced(cases: Cases, changed: Iterable[Case], shadows: Mapping[str, tuple[Interval, ...]], now: int) -> int:
-    """Of these cases, how many have something that was planned while effects were off, and never sent. Looks only where
-    that was so within a week."""
+    """Of these cases, how many have something that was planned while effects were off, and that `release --all` would
+    send. Looks only where that was so within a week."""
     if not any(until is None or until > now - _DAYS for _, until in shadows.get("", ())):
         return 0
-    return sum(bool(unsent(cases.effects(case.id))) for case in changed)
+    return sum(bool(released(case, cases.effects(case.id), now, answers=False)) for case in changed)
 
 
 def _waits(effects: Iterable[Document]) -> list[Document]:

@@ -90,7 +90,9 @@ def findings(
 
 @plans.command("shadows")
 def shadows(
-    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Of so long, such as 24h or 7d.")] = "24h",
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="Of so long, such as 24h or 14d (d, h, m, s).")
+    ] = "24h",
     limit: Annotated[int, typer.Option("--limit", min=1, help="Look at so many cases of each state.")] = 1000,
     as_json: JsonOption = False,
     folder: StateOption = None,
@@ -105,7 +107,7 @@ def shadows(
 
     wait = seconds(since)
     if not wait:
-        stop(f"{since!r} is not a length of time; write 24h or 7d", 2)
+        stop(f"{since!r} is not a length of time; write 14d or 24h (d, h, m, s)", 2)
     with sentences():
         deployment = target(folder, stack, routes)
         begin = int((time.time() - wait) * 1000)

@@ -32,7 +32,9 @@ def rehearse(
     more: MoreArgument = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="How far back the posts go, such as 12h; 7d by default."),
+        typer.Option(
+            "--since", metavar="TIME", help="How far back the posts go, such as 12h or 14d (d, h, m, s); 7d by default."
+        ),
     ] = None,
     mentions: Annotated[
         Path | None,
@@ -93,7 +95,7 @@ class _Posts:
 
         wait = seconds(since)
         if not wait:
-            stop(f"{since!r} is not a length of time; write 7d or 12h", 2)
+            stop(f"{since!r} is not a length of time; write 14d or 12h (d, h, m, s)", 2)
         self.file, self.source = file, source
         self.until = datetime.now(UTC)
         self.since = self.until - timedelta(seconds=wait)

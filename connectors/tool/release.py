@@ -11,8 +11,6 @@ import typer
 from connectors.tool.target import RoutesOption, StackOption, StateOption, sentences, stop, target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from connectors.core.case import Case
     from connectors.tool.deployment import Deployment
 
@@ -46,7 +44,7 @@ def release(
     with sentences():
         deployment = target(state, stack, routes)
         _effects_are_on(deployment, dry_run=dry_run)
-        chosen = list(_chosen(deployment, case, limit, answers=answers))
+        chosen, others = _chosen(deployment, case, limit, answers=answers)
         if every and chosen and not dry_run and not yes:
             _ask(len(chosen))
         left = 0
@@ -56,7 +54,8 @@ def release(
             line = f"{one.id}: {', '.join(said['what']) or 'nothing'}: {said['done']}"
             typer.echo((json.dumps(said, ensure_ascii=False) if as_json else line).encode())
     if not chosen and not as_json:
-        typer.echo("Nothing was planned and not sent.")
+        more = "; answers are released with --answers only" if others else ""
+        typer.echo(f"Nothing was planned and not sent{more}.")
     if left:
         raise typer.Exit(1)
 
@@ -74,16 +73,24 @@ def _effects_are_on(deployment: Deployment, *, dry_run: bool) -> None:
         stop(f"effects are on since a moment ago, and not all workers know; try again in {wait // 1000 + 1} s", 2)
 
 
-def _chosen(deployment: Deployment, named: list[str] | None, limit: int, *, answers: bool) -> Iterable[Case]:
-    from connectors.core.pause import released
+def _chosen(
+    deployment: Deployment, named: list[str] | None, limit: int, *, answers: bool
+) -> tuple[list[Case], list[Case]]:
+    """The cases that are meant, and those that are left because only answers were not sent."""
+    from connectors.core.case import EffectKind
+    from connectors.core.pause import unsent
     from connectors.tool.casework import find_case
 
     cases = deployment.cases
     if named:
-        return [find_case(cases, name) for name in named]
-    known = (case for state in ("open", "pending") for case in cases.newest(10 * limit, state))
-    found = [case for case in known if released(case, cases.effects(case.id), 0, answers=answers)]
-    return sorted(found, key=lambda case: case.opened_at)[:limit]
+        return [find_case(cases, name) for name in named], []
+    chosen: list[Case] = []
+    others: list[Case] = []
+    for case in (case for state in ("open", "pending") for case in cases.newest(10 * limit, state)):
+        if lines := unsent(case, cases.effects(case.id)):
+            only = all(line.kind is EffectKind.REPLY for line in lines)
+            (others if only and not answers else chosen).append(case)
+    return sorted(chosen, key=lambda case: case.opened_at)[:limit], others
 
 
 def _one(deployment: Deployment, case: Case, *, answers: bool, dry_run: bool) -> dict[str, Any]:

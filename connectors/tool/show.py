@@ -47,6 +47,10 @@ def show_case(found: dict[str, Any]) -> None:
     plan = f"route {found['route']} of plan {found['plan_version']}" if found["route"] else "not routed yet"
     _say(out, f"[bold]{escape(found['id'])}[/]  {found['state']}, {escape(plan)}")
     _say(out, escape(f"{found['conversation']}, from source {found['source']}, opened {found['opened_at']}"))
+    marks = [f"priority {found['priority']}"] if found["priority"] else []
+    marks += [f"labels {', '.join(found['labels'])}"] if found["labels"] else []
+    if marks:
+        _say(out, escape("; ".join(marks)))
     if found["unanswered_since"]:
         _say(out, f"not answered since {found['unanswered_since']}")
     _waiting(out, found)
@@ -93,7 +97,13 @@ def _waiting(out: Console, found: dict[str, Any]) -> None:
     if found["unsent"]:
         what = escape(", ".join(dict.fromkeys(found["unsent"])))
         _say(out, f"  [yellow]planned, not sent: {what}[/]: effects were off (Effects: off in the base plan)")
-        _say(out, escape(f"  once they are on: hailback release {found['id']}; or the customer's next post opens it"))
+        answers = (
+            " (--answers for answers)" if any("answer" in one.split(" for ")[0] for one in found["unsent"]) else ""
+        )
+        command = f"hailback release {found['id']}{answers}"
+        record = any(one.startswith("the record ") for one in found["unsent"])
+        post = "; or the customer's next post opens it" if record else ""
+        _say(out, escape(f"  once they are on: {command}{post}"))
     elif not found["waiting"] and not found["refused"]:
         counted = "nothing: its route only counts; a later post may open a case"
         _say(out, f"  {counted if found['counted'] else 'nothing; all that was planned is done'}")
@@ -108,6 +118,8 @@ def _records(out: Console, found: dict[str, Any]) -> None:
         _say(out, escape(f"  stands in {' and '.join(found['engaged'])}{retired}"))
     for one in found["records"]:
         _say(out, escape(f"  {one['system']}: {_record(one)}{_standing(one)}"))
+        if one["unset"]:
+            _say(out, f"    [yellow]not set: that system has {escape(one['unset'])}[/]")
 
 
 def _section(out: Console, title: str, lines: Sequence[str]) -> None:

@@ -226,4 +226,20 @@ def steps(chosen: Sequence[Chosen], answers: Mapping[str, str], file: str) -> li
         f"     {deploy} --parameter-overrides {overrides}",
         "4. Subscribe people to the topic in the output CareTopic.",
     ]
-    return [*found, f"5. Enter the addresses in the outputs {webhooks} as webhooks there."] if tell else found
+    if tell:
+        found.append(f"5. Enter the addresses in the outputs {webhooks} as webhooks there.")
+        found.append("6. Make these secrets too:")
+        found += [f"     {line}" for line in _later(tell, answers)]
+    return found
+
+
+def _later(tell: Sequence[Chosen], answers: Mapping[str, str]) -> list[str]:
+    """Secrets without which a deployment succeeds, and what is missing then."""
+    found = []
+    for one in tell:
+        name = answers.get(f"{one.name}Secret", one.secret)
+        if one.kind == "Custom::System":
+            found.append(f"{name}/verification: what it signs its webhooks with; they are refused until it is there")
+        else:
+            found.append(f"{name}/credentials: what it is asked and answered with; answers wait until it is there")
+    return found

@@ -14,8 +14,11 @@ from connectors.core.plan_settings import Finding
 from connectors.tool.never_told import written
 
 _CLASS = re.compile(r"\[([^\][\s]{1,12})\]")
-_ENGLISH = ("en", "en-US", "en_US", "en-GB", "en_GB", "und", "qme", "zxx")
-"""Under these `intent` may be something else than `uncertain` (`connectors.understanding.model`)."""
+_FEW = 3
+_RANGE = re.compile(r"\^.+|(\w-\w)+")
+_ENGLISH = ("en", "eng", "en-US", "en_US", "en-GB", "en_GB", "und", "qme", "zxx")
+"""Under these, and whatever follows `en-`, `intent` may be something else than `uncertain`: see
+`connectors.understanding.model`."""
 _WORDS = frozenset({"title", "text"})
 
 
@@ -43,7 +46,7 @@ def _odd(branch: Branch, sources: Mapping[str, str]) -> Iterator[tuple[Key, str,
     language, intent = keys.get("language"), keys.get("intent")
     if language is not None:
         yield from ((language, *said) for said in _codes(language))
-        if intent is not None and not _fits(language, *_ENGLISH, None) and not _fits(intent, "uncertain", None):
+        if intent is not None and not _english(language) and not _fits(intent, "uncertain", None):
             sentence = "is read in English only, and uncertain for the languages beside it: this takes nothing."
             yield intent, sentence, "Ask for words of the text instead, such as text: [{wildcard: '*kündig*'}]."
     if sources:
@@ -63,11 +66,25 @@ def _nobodys(keys: Mapping[str, Key], sources: Mapping[str, str]) -> Iterator[tu
 
 
 def _brackets(key: Key) -> Iterator[tuple[str, str]]:
+    """What looks like a class of a regular expression; a tag such as `[Bug]` is meant as it is written."""
     for test in key.tests:
-        if isinstance(test, Wildcard) and (found := _CLASS.search(test.text)):
-            spelt = [test.text.replace(found[0], letter, 1) for letter in dict.fromkeys(found[1])][:2]
-            both = ", ".join(f"{{wildcard: '{one}'}}" for one in spelt)
-            yield f"asks for the very signs {found[0]}: a wildcard knows * only.", f"List the spellings: [{both}]."
+        found = _CLASS.search(test.text) if isinstance(test, Wildcard) else None
+        if found is None or not isinstance(test, Wildcard):
+            continue
+        before, signs, after = test.text[: found.start()], found[1], test.text[found.end() :]
+        sentence = f"asks for the very signs {found[0]}: a wildcard knows * only."
+        if _RANGE.fullmatch(signs):
+            yield sentence, f"Leave the sign open: {{wildcard: '{re.sub(r'[*]+', '*', f'{before}*{after}')}'}}."
+        elif len(set(signs.lower())) == 1 or (len(signs) <= _FEW and (before[-1:].isalnum() or after[:1].isalnum())):
+            both = ", ".join(f"{{wildcard: '{before}{sign}{after}'}}" for sign in list(dict.fromkeys(signs))[:2])
+            yield sentence, f"List the spellings: [{both}]."
+
+
+def _english(language: Key) -> bool:
+    """Whether posts that are read for what they want can have such a language."""
+    named = [test.value if isinstance(test, Equals) else getattr(test, "text", None) for test in language.tests]
+    tags = {name.replace("_", "-").partition("-")[0].lower() for name in named if isinstance(name, str)}
+    return not tags.isdisjoint(_ENGLISH) or _fits(language, *_ENGLISH, None)
 
 
 def _codes(key: Key) -> Iterator[tuple[str, str]]:

@@ -121,3 +121,8 @@ def test_an_example_of_the_page_is_accepted(written: str) -> None:
     """As a template delivers it: `!Ref` is an id, and what is no JSON text holds texts only."""
     read = yaml.safe_load(re.sub(r"!Ref (\w+)", r"stack/\1", written))["When"]
     assert said(read) == []
+
+
+def test_a_place_under_its_former_name_is_told_the_name_here() -> None:
+    (found,) = check_when({"connector": ["Twitter"]}, "When", connectors=("discourse", "facebook", "x"))[2]
+    assert str(found) == "When.connector: 'Twitter' can never be true. Write x."

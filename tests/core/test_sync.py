@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,15 @@ def test_a_case_becomes_one_record_with_one_note(bench: Bench) -> None:
     assert bench.ledger.record is not None
     assert bench.ledger.record.id == "issue1"
     assert [event.kind.value for event in bench.ledger.events] == ["recorded", "noted"]
+
+
+def test_what_the_system_has_no_name_for_is_on_the_timeline(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = bench.tracker.upsert
+    said = ("no priority named high", "no keyword named newcomer")
+    monkeypatch.setattr(bench.tracker, "upsert", lambda *given: replace(write(*given), unset=said))
+    bench.run()
+    (recorded,) = [event for event in bench.ledger.events if event.kind is Happening.RECORDED]
+    assert recorded.detail["unset"] == "no priority named high, no keyword named newcomer"
 
 
 def test_nothing_planned_nothing_sent(bench: Bench) -> None:

@@ -66,7 +66,22 @@ def test_a_post_is_not_lost_where_its_cost_cannot_be_counted(acme: Machine, monk
     def refused(*_: object) -> None:
         raise ClientError({"Error": {"Code": "ThrottlingException"}}, "UpdateItem")
 
-    monkeypatch.setattr(TableSpending, "add", refused)
+    monkeypatch.setattr(TableSpending, "add_once", refused)
     assert ingest_event.handler(sqs_event(pushed("post.mention.create__kettle.json", 1)), Context()) == DONE
     assert acme.shop.words("x:2109547386106806273")
     assert "its cost was not counted" in acme.lines.getvalue()
+
+
+def test_a_delivery_that_is_worked_on_twice_is_counted_once(acme: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = pushed("post.mention.create__kettle.json", 1)
+    with monkeypatch.context() as broken:
+
+        def breaks(*_: object, **__: object) -> None:
+            raise ClientError({"Error": {"Code": "InternalServerError"}}, "TransactWriteItems")
+
+        broken.setattr(ingest_event, "ingest", breaks)
+        assert ingest_event.handler(sqs_event(body), Context()) != DONE
+    for _ in range(2):  # SQS brings it again, and once more though it was taken in
+        assert ingest_event.handler(sqs_event(body), Context()) == DONE
+    assert spent(acme) == {"activity_mention": 1}
+    assert acme.shop.words("x:2109547386106806273")

@@ -183,7 +183,7 @@ def test_an_issue_gets_the_priority_and_the_keywords_that_the_tracker_knows():
         answer(201, {"data": {"id": "9"}}),
         answer(200, EMPTY),
     )
-    tracker.upsert(LABELLED, "key", PERMIT)
+    assert tracker.upsert(LABELLED, "key", PERMIT).unset == ("no keyword named unknown",)
     assert http.bodies[2] | {"title": ""} == {"title": "", "external_id": "key", "priority": "2", "keyword": ["7"]}
 
 
@@ -191,7 +191,8 @@ def test_a_tracker_without_such_names_takes_the_issue_all_the_same():
     refused = answer(403, {"error": {"status": 403, "msg": "no"}})
     missing = answer(404, {"error": {"status": 404, "msg": "Class keyword not found"}})
     tracker, http = connected(refused, missing, answer(201, {"data": {"id": "9"}}), answer(200, EMPTY))
-    tracker.upsert(LABELLED, "key", PERMIT)
+    said = tracker.upsert(LABELLED, "key", PERMIT).unset
+    assert said == ("no priority named urgent", "no keyword named vip", "no keyword named unknown")
     assert http.bodies[2].keys() == {"title", "external_id"}
 
 

@@ -125,10 +125,23 @@ def test_a_dossier_holds_words_only_on_request() -> None:
             "live": True,
             "provisional": False,
             "retired": False,
+            "unset": None,
         }
     ]
     assert [one["id"] for one in found["mentions"]] == [POST]
     assert dossier(cases, case, with_text=True)["mentions"][0]["text"] == WORDS
+
+
+def test_what_a_tracker_has_no_name_for_stands_beside_its_record(capsys: pytest.CaptureFixture[str]) -> None:
+    record = an_effect(EffectKind.RECORD, EffectState.DONE, reference="issue1", url="http://tracker/issue1")
+    case = a_case(labels=("newcomer",), priority="high")
+    said = {"system": "routes/Tracker", "reference": "issue1", "unset": "no priority named high"}
+    event = CaseEvent(case=case.id, id="e", kind=Happening.RECORDED, at=NOW, detail=said)
+    cases: Any = FakeCases(case, effects=(record,), events=(event,))
+    show_case(dossier(cases, case))
+    shown = capsys.readouterr().out
+    assert "priority high; labels newcomer" in shown
+    assert "not set: that system has no priority named high" in shown
 
 
 def test_a_case_is_found_by_how_its_id_begins() -> None:

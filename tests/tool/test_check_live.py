@@ -74,6 +74,14 @@ def test_a_region_that_the_machine_was_not_granted_is_a_finding(account: Small, 
     assert any("TopicRegions=eu-central-1,eu-west-1" in one["remedy"] for one in found["findings"])
 
 
+def test_a_shadow_is_warned_of_once(account: Small, tmp_path: Path) -> None:
+    ready()
+    boto3.client("sns").create_topic(Name="hailback-care")
+    shadow = PLAN.replace("      Routes:", "      Priority: 100\n      Effects: off\n      Routes:")
+    found = look(tmp_path, shadow[: shadow.index("        - Name: everything-else")])
+    assert [one["path"] for one in found["warnings"]].count("Effects") == 1
+
+
 def ready() -> None:
     for name in SECRETS:
         boto3.client("secretsmanager").create_secret(Name=name, SecretString="x")

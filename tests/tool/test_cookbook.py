@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from connectors.core.models import Author, Mention
+from connectors.core.pattern_parse import parse
 from connectors.tool.catalogues import DEFAULTS
 from connectors.tool.cfn_text import load
 from connectors.tool.cfn_values import Around
@@ -75,3 +77,16 @@ def test_posts_take_the_routes_that_the_cookbook_says(asked: tuple[Any, ...], ro
 
 def test_what_only_some_posts_have() -> None:
     assert taken("sales-and-care", "praise", source="r/AcmeOnX") == ("thanks-on-x", False)
+
+
+@pytest.mark.parametrize(
+    ("intent", "words", "fits"),
+    [("question", "Tell me how", True), ("uncertain", "Hoe gaat dat?\nDank", True), ("uncertain", "Hm", False)],
+)
+def test_the_recipe_for_questions_takes_them(intent: str, words: str, fits: bool) -> None:
+    page = (DOCS / "plan-cookbook.md").read_text(encoding="utf-8")
+    recipe = page.partition("### Questions")[2].partition("```yaml")[2].partition("```")[0]
+    [route] = yaml.safe_load(recipe.replace("!Ref ", ""))
+    given = {"connector": "x", "native_id": "1", "conversation_id": "1", "text": words}
+    asked = Heard(Mention.model_validate(given), "r/X", 0.0, intent, 0.9).facts()
+    assert parse(route["When"]).matches(asked) is fits

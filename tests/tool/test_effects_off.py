@@ -67,8 +67,9 @@ def test_a_case_says_what_was_planned_and_not_sent(capsys: pytest.CaptureFixture
         an_effect(EffectKind.RECORD, EffectState.SUPERSEDED, **never),
         an_effect(EffectKind.NOTIFY, EffectState.SUPERSEDED, **never),
     )
-    cases: Any = FakeCases(a_case(), effects=lines)
-    show_case(dossier(cases, a_case()))
+    case = a_case(systems=("routes/Tracker",))
+    cases: Any = FakeCases(case, effects=lines)
+    show_case(dossier(cases, case))
     shown = capsys.readouterr().out
     assert "planned, not sent: the record for routes/Tracker, a notification for routes/Tracker" in shown
     assert "hailback release case-abcdefgh" in shown

@@ -63,6 +63,37 @@ def test_the_screen_says_what_was_expected_and_what_was_found(plan: Path) -> Non
     assert "not loud: author.followers should be a number > 1000, is null" in done.output
 
 
+def test_a_post_in_short_is_enough(plan: Path, tmp_path: Path) -> None:
+    [found] = verdicts(plan, '{"text": "Thanks a lot"}')
+    assert (found["route"], found["source"]) == ("thanks", "hailback-routes/Forum")
+    assert found["facts"]["authority"] == "forum.acme.com"
+    file = tmp_path / "short.json"
+    file.write_text('{\n "title": "Cold",\n "text": "It is cold."}', encoding="utf-8")
+    assert [one["route"] for one in verdicts(plan, file)] == ["everything-else"]
+    assert run(plan, '{"words": "Hi"}').exit_code == 1
+
+
+def test_parameters_may_follow_as_they_do_for_aws(plan: Path) -> None:
+    named = PLAN.replace("'https://forum.acme.com'", "!Ref Address")
+    new = "Parameters:\n  Address: {Type: String}\n  Other: {Type: String}\n"
+    plan.write_text(named.replace("Parameters:\n", new), encoding="utf-8")
+    given = ("--parameter-overrides", "Other=1", "Address=https://forum.acme.com")
+    assert [one["route"] for one in verdicts(plan, *given, SAMPLE)] == ["everything-else"]
+
+
+def test_what_is_known_of_a_person_is_not_known_here(plan: Path) -> None:
+    asked = PLAN.replace("{author: {followers: [{numeric: ['>', 1000]}]}}", "{person: {known: [true]}}")
+    plan.write_text(asked, encoding="utf-8")
+    assert "not loud: person.known should be true, is not known here (" in run(plan, SAMPLE).output
+
+
+def test_of_a_plan_beside_the_base_it_says_who_comes_next(plan: Path) -> None:
+    beside = PLAN.replace("      Routes:", "      Priority: 100\n      Routes:")
+    beside = beside[: beside.index("        - Name: everything-else")]
+    plan.write_text(beside, encoding="utf-8")
+    assert "no route of this plan takes it: those of the base plan come next" in run(plan, SAMPLE).output
+
+
 def test_each_alternative_of_a_choice_is_explained(plan: Path, tmp_path: Path) -> None:
     choice = "{kind: [post], $or: [{text: [Hi]}, {author: {$or: [{handle: [ada]}, {name: [Ada]}]}}]}"
     plan.write_text(PLAN.replace("{author: {followers: [{numeric: ['>', 1000]}]}}", choice), encoding="utf-8")

@@ -76,6 +76,9 @@ def test_several_of_one_kind_have_names_and_secrets_of_their_own(tmp_path: Path)
     assert done.exit_code == 0, done.output
     for secret in ("discourse/verification", "discourse2/verification", "roundup/credentials", "zendesk/credentials"):
         assert f"hailback/{secret}" in done.output
+    _, _, later = done.output.partition("6. Make these secrets too")
+    named = ("discourse/credentials", "discourse2/credentials", "x/credentials", "zendesk/verification")
+    assert [line.split(":")[0].strip() for line in later.splitlines()[1:]] == [f"hailback/{one}" for one in named]
     text = file.read_text(encoding="utf-8")
     assert "Case: [!Ref Roundup, !Ref Zendesk]" in text
     assert json.loads(run("check", file, "--json").stdout)["resources"]["Custom::Source"] == 3

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 import typer
 
-from connectors.core.case import EffectKind, EffectState, notify_id
+from connectors.core.case import EffectKind, EffectState, notify_id, record_id
 from connectors.core.pause import SHADOW
 from connectors.tool import release as command
+from connectors.tool.casework import dossier
+from connectors.tool.pauses import silenced
 from connectors.tool.release import release
+from connectors.tool.show import show_case
 from tests.tool.conftest import TRACKER, Small
 
 NOW = int(time.time() * 1000)
@@ -91,3 +94,45 @@ def test_cases_are_named_or_all_are_meant(off: Small, given: dict[str, Any]) -> 
         run(**given)
     assert ended.value.exit_code == 2
     assert states(off)[0] == {"superseded"}
+
+
+def test_a_notification_that_another_topic_took_is_not_sent_again(off: Small) -> None:
+    """A worker that did not know yet of the run tells the second topic, while another ends the first one's line."""
+    second = "arn:u"
+    told = {"id": notify_id(second, "opened"), "target": second}  # type: ignore[arg-type]
+    off.effect(EffectState.DONE, EffectKind.NOTIFY, case="case-0bcdefgh", done_at=5, **told)
+    run(case=["0bcd"])
+    kinds = {(one.kind.value, one.target): one.state.value for one in off.deployment.cases.effects("case-0bcdefgh")}
+    assert kinds == {("record", TRACKER): "planned", ("notify", TOLD): "superseded", ("notify", second): "done"}
+
+
+def test_what_is_never_released_is_not_said_to_wait_for_it(off: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    run(every=True)
+    case = off.case("case-3bcdefgh")
+    never: dict[str, Any] = {"case": case.id, "error": SHADOW, "done_at": 5}
+    off.effect(EffectState.SUPERSEDED, EffectKind.STATUS, **never, id=f"status#{TRACKER}#1")
+    off.effect(EffectState.SUPERSEDED, **never, id=record_id("r/Gone"), target="r/Gone")
+    assert dossier(off.deployment.cases, case)["unsent"] == []
+    assert silenced(off.deployment.cases, [case], {"": ((5, None),)}, NOW) == 0
+    off.effect(EffectState.SUPERSEDED, EffectKind.REPLY, **never, id="reply#r/Forum#1", target="r/Forum")
+    assert dossier(off.deployment.cases, case)["unsent"] == ["the answer for r/Forum"]
+    capsys.readouterr()
+    run(every=True)
+    assert capsys.readouterr().out == "Nothing was planned and not sent; answers are released with --answers only.\n"
+    run(every=True, answers=True)
+    assert capsys.readouterr().out == f"{case.id}: reply for r/Forum: goes out\n"
+
+
+def test_a_case_says_what_sends_the_rest_of_it(off: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(name: str) -> str:
+        (case,) = [one for one in off.deployment.cases.newest(9, "open") if one.id == name]
+        show_case(dossier(off.deployment.cases, case))
+        (line,) = [one for one in capsys.readouterr().out.splitlines() if "once they are on" in one]
+        return line.strip()
+
+    whole = said("case-0bcdefgh")
+    assert whole == "once they are on: hailback release case-0bcdefgh; or the customer's next post opens it"
+    never: dict[str, Any] = {"case": "case-2bcdefgh", "error": SHADOW, "done_at": 5}
+    off.effect(EffectState.SUPERSEDED, EffectKind.REPLY, **never, id="reply#r/Forum#1", target="r/Forum")
+    rest = said("case-2bcdefgh")
+    assert rest == "once they are on: hailback release case-2bcdefgh (--answers for answers)", "its record is there"

@@ -33,6 +33,13 @@ def said(when: dict[str, Any] | None, sources: dict[str, str] | None = None) -> 
             ),
         ),
         (
+            {"title": [{"wildcard": "*ticket [0-9]*"}]},
+            (
+                "Routes[0].When.title: asks for the very signs [0-9]: a wildcard knows * only. Leave the sign open: "
+                "{wildcard: '*ticket *'}."
+            ),
+        ),
+        (
             {"$or": [{"intent": ["idea"]}, {"text": [{"wildcard": "crash"}]}]},
             (
                 "Routes[0].When.$or[1].text: has no asterisk, so it fits only where that is the whole text. Write "
@@ -77,6 +84,9 @@ def test_what_is_probably_not_meant_is_said_once_with_what_to_write(when: dict[s
         None,
         {"text": [{"wildcard": "*crash*"}, "crash"]},
         {"text": [{"wildcard": "*[see the picture of it]*"}]},
+        {"title": [{"wildcard": "*[Bug]*"}, {"wildcard": "[EN] *"}, {"wildcard": "*[SPAM] sale*"}]},
+        {"intent": ["complaint"], "language": ["en-AU"]},
+        {"intent": ["complaint"], "language": [{"equals-ignore-case": "en_ca"}, "eng"]},
         {"author": {"handle": [{"wildcard": "ada"}]}},
         {"intent": ["complaint"], "language": ["de", "en"]},
         {"intent": ["uncertain"], "language": ["de"]},
@@ -120,3 +130,13 @@ def test_one_forum_under_two_names_is_warned_of_and_two_forums_are_not(tmp_path:
     assert "place" in found["remedy"]
     other = twin.replace("Forum.acme.com/'", "beta.acme.com'")
     assert [one for one in warnings(tmp_path, PLAN.replace(forum, forum + other)) if one["path"] == "BaseUrl"] == []
+
+
+def test_a_plan_for_the_sources_of_all_stacks_may_ask_for_what_is_not_in_its_file(tmp_path: Path) -> None:
+    when = "{connector: [facebook], source: [{prefix: other/}]}"
+    text = PLAN.replace("{author: {followers: [{numeric: ['>', 1000]}]}}", when)
+    text = text[: text.index("        - Name: everything-else")]
+    own = text.replace("      Routes:", "      Priority: 5\n      Routes:").replace(", source: [{prefix: other/}]", "")
+    assert [one["path"] for one in warnings(tmp_path, own)] == ["Routes[0].When.connector"]
+    everyone = text.replace("      Routes:", "      Priority: 5\n      Sources: all\n      Routes:")
+    assert warnings(tmp_path, everyone) == []
