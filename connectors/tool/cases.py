@@ -13,7 +13,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 def cases(
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many, newest change first.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=1000, help="At most so many: the last that changed state or record.")
+    ] = 20,
     state: Annotated[str, typer.Option("--state", help="open, pending, solved, or counted.")] = "open",
     as_json: JsonOption = False,
     folder: StateFolderOption = None,

@@ -25,9 +25,13 @@ STATES = ("open", "pending", "solved", COUNTED)
 
 
 def summaries(cases: Cases, limit: int, state: str) -> list[Document]:
-    """The cases of a state, newest change first."""
+    """The cases of a state whose state or record changed last, ordered by their latest event, newest first.
+
+    A further post of a case does not touch the case itself, so it does not decide which cases are among `limit`.
+    """
     newest = cases.newest(limit, state)
-    return [_summary(case, cases.effects(case.id), list(cases.timeline(case.id))) for case in newest]
+    found = [_summary(case, cases.effects(case.id), list(cases.timeline(case.id))) for case in newest]
+    return sorted(found, key=lambda one: str(one["last_event_at"]), reverse=True)
 
 
 def find_case(cases: Cases, identity: str) -> Case:
@@ -146,6 +150,7 @@ def _summary(case: Case, effects: Sequence[Effect], events: Iterable[CaseEvent] 
         "priority": case.priority,
         "opened_at": moment(case.opened_at),
         "updated_at": case.updated_at,
+        "last_event_at": moment(max((event.at for event in events), default=case.opened_at)),
     }
 
 

@@ -29,7 +29,7 @@ def show_cases(found: Sequence[dict[str, Any]], state: str) -> None:
         out.print("Nothing was only counted." if state == "counted" else f"No case is {state}.")
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("case", "waits for", "record", "conversation", "route", "changed"):
+    for name in ("case", "waits for", "record", "conversation", "route", "last event"):
         table.add_column(name, overflow="fold", no_wrap=name == "case")
     for one in found:
         said = [f"{item['what']}: {item['why']}" for item in [*one["waiting"], *one["refused"]]]
@@ -37,7 +37,7 @@ def show_cases(found: Sequence[dict[str, Any]], state: str) -> None:
         records = "\n".join(_record(record) + _standing(record) for record in one["records"])
         none = "none: only counted" if one["counted"] else "none yet"
         row = [one["id"], waits or "nothing", records or none, one["conversation"], one["route"] or "none yet"]
-        table.add_row(*(escape(cell) for cell in [*row, one["updated_at"]]), style="yellow" if waits else "")
+        table.add_row(*(escape(cell) for cell in [*row, one["last_event_at"]]), style="yellow" if waits else "")
     out.print(table, highlight=False)
 
 

@@ -63,6 +63,32 @@ class FakeCases:
         return {"version": 2, "url": "https://forum.acme.com/t/512/1"}, words if identity == POST else None
 
 
+def test_a_new_post_moves_a_case_to_the_top_though_its_state_did_not_change(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Several(FakeCases):
+        def timeline(self, case: str) -> tuple[CaseEvent, ...]:
+            return tuple(event for event in self._events if event.case == case)
+
+    later = NOW + 3_600_000
+    events = [
+        CaseEvent(case=case, id=f"{case}{at}", kind=kind, at=at, mention=POST, version=1)
+        for case, kind, at in (
+            ("case-quiet", Happening.OPENED, NOW + 1000),
+            ("case-busy", Happening.OPENED, NOW),
+            ("case-busy", Happening.SAID, later),
+        )
+    ]
+    cases: Any = Several(a_case("case-quiet"), a_case("case-busy"), a_case("case-new"), events=tuple(events))
+    found = summaries(cases, 5, "open")
+    assert [one["id"] for one in found] == ["case-busy", "case-quiet", "case-new"]
+    assert datetime.fromisoformat(found[0]["last_event_at"]).timestamp() * 1000 == later
+    show_cases(found, "open")
+    shown = capsys.readouterr().out
+    assert "last event" in shown
+    assert found[0]["last_event_at"] in shown
+
+
 def test_what_needs_an_administrator_comes_first() -> None:
     parked = an_effect(
         EffectKind.RECORD,
