@@ -35,6 +35,11 @@ class WebhookAccount:
     def __init__(self, settings: WebhookSource, credentials: WebhookCredentials, http: HttpClient) -> None:
         self._settings, self._credentials, self._http = settings, credentials, http
 
+    @staticmethod
+    def takes_answers(settings: WebhookSource) -> bool:
+        """Whether a source so set takes answers at all: where it does not, nobody misses its credentials."""
+        return settings.reply_url is not None
+
     def reply(self, mention: Mention, text: str, key: str) -> Reference:
         """Hand the answer over; the receiver says which `id` it has there, and perhaps its `url`."""
         if mention.reply_capability != "allowed" or self._settings.reply_url is None:

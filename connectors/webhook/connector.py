@@ -90,16 +90,17 @@ class Webhook:
             return reader.ask(getattr(where, field), event)
 
         kind, native_id = reading.text(ask("type"), 100) or "event", _id(ask("id"))
+        thread, authority = _id(ask("conversation")), self._settings.authority
+        # Asked before Private: a removal often lacks what Private asks for, and holds no words.
+        if isinstance(event, dict) and native_id is not None and ask("deleted") is True:
+            return Deletion(
+                connector=CONNECTOR, authority=authority, native_id=native_id, conversation_id=thread, order=now
+            )
         if ask("private") not in (None, False):
             return Unsupported(connector=CONNECTOR, event=kind, reason="Private says so", keep_raw=False)
         if not isinstance(event, dict) or native_id is None:
             reason = "Id gives nothing that is an id" if isinstance(event, dict) else "Events gives no object here"
             return Unsupported(connector=CONNECTOR, event=kind, reason=reason)
-        thread, authority = _id(ask("conversation")), self._settings.authority
-        if ask("deleted") is True:
-            return Deletion(
-                connector=CONNECTOR, authority=authority, native_id=native_id, conversation_id=thread, order=now
-            )
         author, parent, created = self._author(ask), _id(ask("parent")), _moment(ask("created_at"))
         own, version = ask("own") is True or reading.is_own(self._settings.account, author), ask("version")
         number, markup, title = reading.whole(version), reading.text(ask("html")), reading.text(ask("title"), 500)

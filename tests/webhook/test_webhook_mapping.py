@@ -16,8 +16,8 @@ from connectors.core.delivery import Delivery, Request
 from connectors.core.door import load, verify
 from connectors.core.errors import PayloadError
 from connectors.core.models import AnyEvent, Deletion, Mention, Unsupported
-from connectors.core.plan_settings import read_settings
-from connectors.webhook.connector import Webhook, WebhookSource
+from connectors.core.plan_settings import pascal, read_settings
+from connectors.webhook.connector import Mapping, Person, Webhook, WebhookSource
 from connectors.webhook.expressions import LONGEST, Reader, compiled
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,8 +43,7 @@ def said_of(**settings: Any) -> list[str]:
 
 
 def test_what_the_readme_shows_works() -> None:
-    page = (ROOT / "connectors" / "webhook" / "README.md").read_text(encoding="utf-8")
-    shown = re.findall(r"```(yaml|json)\n(.*?)```", page, re.DOTALL)
+    shown = re.findall(r"```(yaml|json)\n(.*?)```", readme(), re.DOTALL)
     properties = yaml.safe_load(shown[0][1].replace("!Ref ", ""))["Shop"]["Properties"]
     settings = {name: properties[name] for name in ("Authority", "Account", "ReplyUrl", "Mapping")}
     plain, findings = read_settings(WebhookSource, settings)
@@ -58,6 +57,45 @@ def test_what_the_readme_shows_works() -> None:
     assert (example.parent_id, example.language, example.version) == ("c-3", "en", 1_794_988_800_000)
     assert example.author is not None
     assert example.author.followers == 12
+
+
+def readme() -> str:
+    return (ROOT / "connectors" / "webhook" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_removal_takes_words_away_though_private_holds_for_it_too() -> None:
+    """With the README's own mapping: a removal says nothing of visibility."""
+    shown = re.findall(r"```yaml\n(.*?)```", readme(), re.DOTALL)
+    mapping = yaml.safe_load(shown[0].replace("!Ref ", ""))["Shop"]["Properties"]["Mapping"]
+    removal = {"uuid": "a-1", "order": {"number": 9}, "action": "removed"}
+    (gone,) = parsed({"data": {"comments": [removal]}}, Mapping=mapping)
+    assert isinstance(gone, Deletion)
+    assert (gone.native_id, gone.conversation_id) == ("a-1", "order-9")
+    note = {"uuid": "a-2", "order": {"number": 9}, "body": "for us alone", "visibility": "staff", "action": "created"}
+    (hidden,) = parsed({"data": {"comments": [note]}}, Mapping=mapping)
+    assert isinstance(hidden, Unsupported)
+    assert (hidden.event, hidden.keep_raw) == ("created", False)
+    (nameless,) = parsed({"data": {"comments": [{**note, "uuid": None, "action": "removed"}]}}, Mapping=mapping)
+    assert isinstance(nameless, Unsupported)
+    assert not nameless.keep_raw, "nothing private is kept where a removal names nothing"
+
+
+def test_a_post_that_turns_private_goes_where_deleted_says_so() -> None:
+    (shown,) = re.findall(r"say so too: `(.*?)`", readme())
+    said = {"id": 1, "text": "a", "action": "hidden", "private": True}
+    assert parsed(said, Mapping={"Deleted": shown})[0].type == "deletion"
+    assert parsed({**said, "action": "shown", "private": False}, Mapping={"Deleted": shown})[0].type == "mention"
+
+
+def test_the_readme_lists_every_field_of_a_mapping_with_its_default() -> None:
+    _, _, rest = readme().partition("### Mapping: field → default expression\n")
+    rows = re.findall(r"^\| `(.*?)` \| `(.*?)` \|$", rest.partition("\n\n")[0], re.MULTILINE)
+    told = [(field, expression.replace("\\|", "|")) for field, expression in rows]
+    defaults = []
+    for field, value in Mapping():
+        inner = [(f"{pascal(field)}.{pascal(one)}", said) for one, said in value] if isinstance(value, Person) else None
+        defaults += inner or [(pascal(field), value)]
+    assert told == defaults
 
 
 def test_a_github_comment() -> None:
