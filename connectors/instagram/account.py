@@ -6,7 +6,7 @@ https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/refe
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -100,12 +100,25 @@ class InstagramAccount:
         raise UnknownOutcomeError("we may have answered there; look whether with this answer")
 
     def recheck(self, native_ids: Sequence[str]) -> Rechecked:
-        """Which are gone: not to be seen by any way that we have."""
+        """Which are gone: not to be seen by any way that we have. To an app that lost its access the API hides what
+        others said as if it were gone: so none is, unless something of somebody else is to be seen."""
         reads, found = self._reads(), self._api.several(native_ids, _OURS, at_once=True)
         if missing := [name for name, one in found.items() if one is None]:
             tagged = self._tagged()
             found |= {one: {} if tagged is None or one in tagged else self._elsewhere(one) for one in missing}
+        if None in found.values() and not self._sees_others(reads, found.values()):
+            found = {name: one or {} for name, one in found.items()}
         return graph.rechecked(CONNECTOR, found, reads.read)
+
+    def _sees_others(self, reads: Instagram, shown: Iterable[Any]) -> bool:
+        """Whether we are shown at this moment what somebody else said: there, or else below our latest posts."""
+        if any(_theirs(reads.read(one)) for one in shown if one):
+            return True
+        with suppress(RejectedError, graph.ParameterError):
+            posts, _ = self._api.page(f"{self._me}/media", {"fields": f"id,comments.limit(20){{{_OURS}}}", "limit": 25})
+            below = _theirs(reads.read(posts))
+            return any(self._api.several([event.native_id], _OURS, at_once=False).values() for event in below[-1:])
+        return False
 
     def _elsewhere(self, name: str) -> Any | None:
         for comment, fields in ((True, "id,text,timestamp"), (False, "id,caption,timestamp")):
@@ -131,3 +144,8 @@ class InstagramAccount:
     def refresh(self, now: int) -> Mapping[str, object]:
         """See `Refresher`."""
         return graph.renewed(self._http, self._settings.base, "ig_refresh_token", self._token, now)
+
+
+def _theirs(events: Iterable[AnyEvent]) -> list[Mention]:
+    """What somebody else said."""
+    return [event for event in events if isinstance(event, Mention) and not event.own]

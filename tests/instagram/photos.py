@@ -51,13 +51,14 @@ class _RefusedError(Exception):
 
 class Photos:
     """`lose`: the next write is done and its answer lost. `refuse`: what every call is answered. `others`: ids that are
-    seen by way of a mention only; `tagged`: those by way of the tags only. `unseen`: not even we are."""
+    seen by way of a mention only; `tagged`: those by way of the tags only. `unseen`: not even we are. `closed`: the app
+    lost its access: only what we said ourselves is seen."""
 
     def __init__(self) -> None:
         self.things: dict[str, dict[str, Any]] = {}
         self.others: set[str] = set()
         self.tagged: set[str] = set()
-        self.lose = self.unseen = self.proof = False
+        self.lose = self.unseen = self.closed = self.proof = False
         self.refuse: Answer | None = None
         self.headers: dict[str, str] = {}
         self.asked: list[Call] = []
@@ -121,7 +122,7 @@ class Photos:
             said: dict[str, Any] = {"id": ME, "username": NAME}
             for kind in ("comment", "media"):
                 if asked := fields.get(f"mentioned_{kind}"):
-                    found = self.things.get(asked["of"]) if asked["of"] in self.others else None
+                    found = self.things.get(asked["of"]) if asked["of"] in self.others and not self.closed else None
                     if found is None or ("text" in found) != (kind == "comment"):
                         return GONE
                     said[f"mentioned_{kind}"] = self._shown(found, asked["fields"])
@@ -149,7 +150,10 @@ class Photos:
         return 200, {"id": made}, {}
 
     def _hidden(self, name: str) -> bool:
-        return name not in self.things or name in self.others | self.tagged
+        return name not in self.things or name in self.others | self.tagged or self._shut(self.things[name])
+
+    def _shut(self, one: dict[str, Any]) -> bool:
+        return self.closed and one["username"] != NAME
 
     def _newest(self) -> list[dict[str, Any]]:
         return sorted(self.things.values(), key=lambda one: str(one["timestamp"]), reverse=True)
@@ -162,7 +166,10 @@ class Photos:
                 below = [
                     self._shown(other, fields[edge]["fields"])
                     for other in self._newest()
-                    if (other.get(key) == one["id"] or (other.get(key) == {"id": one["id"]} and not other["parent_id"]))
+                    if not self._shut(other)
+                    and (
+                        other.get(key) == one["id"] or (other.get(key) == {"id": one["id"]} and not other["parent_id"])
+                    )
                 ]
                 said |= {edge: {"data": below}} if below else {}
         return said

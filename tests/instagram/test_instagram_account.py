@@ -155,6 +155,19 @@ def test_what_is_gone_is_told_from_what_is_seen_another_way(photos: Photos, addr
         place.recheck(["17870000000009999"])
 
 
+def test_an_app_that_lost_its_access_takes_nothing_for_gone(photos: Photos, address: str) -> None:
+    place, post = account(address), photos.post()
+    names = [photos.say(who, "cold", post) for who in ("ines", "tom")]
+    photos.closed = True
+    assert place.recheck(names).gone == []
+    assert place.recheck([*names, post]).gone == [], "our own post says nothing of what others said"
+    photos.closed = False
+    del photos.things[names[0]]
+    assert [one.native_id for one in place.recheck(names[:1]).gone] == names[:1], "another below our post is seen"
+    del photos.things[names[1]]
+    assert place.recheck(names).gone == [], "nothing of anybody else is to be seen"
+
+
 def test_more_tags_than_can_be_read_judge_nothing(photos: Photos, address: str) -> None:
     photos.tagged |= {photos.post("tom") for _ in range(40)}
     assert account(address).recheck(["17870000000009999"]).gone == []
