@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -21,6 +22,7 @@ def sources() -> Catalogue:
         pushes=lambda name: door.load(name) is not None,
         verifies=lambda name: (door.load(name) or {}).get("unsigned") is not True,
         asks_as_somebody=lambda name: needs_credentials(connectors.poller(name)),
+        answers_as_somebody=_answers_as_somebody,
         kind="source",
         others=[name for name in connectors.SYSTEMS if name not in connectors.SOURCES],
     )
@@ -42,6 +44,17 @@ def systems() -> Catalogue:
 def needs_credentials(kind: Any) -> bool:
     """Whether a poller cannot do without credentials: its `credentials_model` has a field that must be there."""
     return any(field.is_required() for field in kind.credentials_model.model_fields.values())
+
+
+def _answers_as_somebody(name: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a source takes answers, as far as its settings decide that, and its replier's credentials have a field
+    that must be there."""
+    if name not in connectors.REPLIERS:
+        return False
+    kind: Any = connectors.replier(name)
+    if hasattr(kind, "takes_answers") and not kind.takes_answers(kind.settings_model.model_validate(settings)):
+        return False
+    return any(field.is_required() for field in kind.replier_credentials_model.model_fields.values())
 
 
 def refused_host(host: str, allow_private: bool) -> str | None:

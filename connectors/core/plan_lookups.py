@@ -53,7 +53,23 @@ def look_at_secrets(config: SourceConfig | SystemConfig, machine: Machine) -> Ch
         found = _look_at_secret(name, machine.lookups)
         checks.findings += found.findings
         checks.warnings += found.warnings
+    checks.warnings += _look_at_answers(config, machine)
     return checks
+
+
+def _look_at_answers(config: SourceConfig, machine: Machine) -> list[Finding]:
+    """A place that takes answers may be deployed before there are credentials: until then the answers wait."""
+    name = token.credentials_secret(config.secret)
+    if name in secrets_of(config, machine.sources) or not machine.sources.answers_as_somebody(
+        config.connector, config.settings
+    ):
+        return []
+    if machine.lookups.secret(name) not in {Sight.MISSING, Sight.DELETED, Sight.DENIED}:
+        return []
+    sentence = f"no credentials: answers wait, for secret '{name}' is not there or may not be looked at."
+    return [
+        Finding("Secret", sentence, "Create it, as the connector's README says, if people are to be answered there.")
+    ]
 
 
 def _look_at_secret(name: str, lookups: Lookups) -> Checks:

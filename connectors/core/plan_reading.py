@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -38,6 +39,8 @@ class Catalogue:
     """Whether a secret verifies its deliveries. Where none does, they only hint at what is then fetched."""
     asks_as_somebody: Callable[[str], bool] = lambda _: True
     """Whether a connector that is asked, or fetches what is hinted at, cannot do without credentials."""
+    answers_as_somebody: Callable[[str, Mapping[str, Any]], bool] = lambda *_: False
+    """Whether a connector, set so, takes our answers and cannot give them without credentials."""
     kind: str = "source"
     others: Collection[str] = ()
     """The names of those that are registered as the other kind only."""

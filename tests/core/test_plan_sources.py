@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from connectors import catalogues
 from connectors.aws.config import ConfigStore
 from connectors.aws.cursors import TableCursors
 from connectors.aws.table import Table
@@ -98,6 +99,35 @@ def test_a_source_that_only_hints_needs_what_lets_us_in_and_nothing_that_verifie
     (finding,) = deploy(store, HINTED, Seen(Sight.MISSING)).findings
     assert "'hailback/forum/credentials' does not exist" in finding
     assert deploy(store, replace(HINTED, asks_as_somebody=lambda name: False), Seen(Sight.MISSING)).ok
+
+
+def test_a_source_that_takes_answers_is_told_where_nothing_lets_us_give_them(store: ConfigStore) -> None:
+    class OnlyVerification(Seen):
+        def secret(self, name: str) -> Sight:
+            return super().secret(name) if name.endswith("/verification") else Sight.MISSING
+
+    answering = replace(BOTH, answers_as_somebody=lambda name, settings: True)
+    early = deploy(store, answering, OnlyVerification())
+    assert early.ok, "people may be heard before they are answered"
+    assert "no credentials: answers wait" in early.data["Warnings"]
+    assert "'hailback/forum/credentials'" in early.data["Warnings"]
+    assert deploy(store, answering, Seen(), Revision="2").data["Warnings"] == "none"
+    assert deploy(store, BOTH, OnlyVerification(), Revision="3").data["Warnings"] == "none", "it takes no answers"
+    (finding,) = deploy(store, answering, OnlyVerification(), Poll="5m", Revision="4").findings
+    assert "does not exist" in finding, "said once, as what it is"
+
+
+@pytest.mark.parametrize(
+    ("connector", "settings", "needed"),
+    [
+        ("discourse", {"base_url": "https://forum.example"}, True),
+        ("webhook", {"authority": "shop.example"}, False),
+        ("webhook", {"authority": "shop.example", "reply_url": "https://shop.example/answers"}, True),
+        ("amazon_connect", {}, False),
+    ],
+)
+def test_who_cannot_answer_without_credentials(connector: str, settings: dict[str, Any], needed: bool) -> None:
+    assert catalogues.sources().answers_as_somebody(connector, settings) is needed
 
 
 def test_whoever_asks_while_a_source_is_deployed_anew_has_lost_it(store: ConfigStore, client: Any) -> None:
