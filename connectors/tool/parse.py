@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _COMMON = {"ServiceToken", "ServiceTimeout", "Revision", "Connector", "Secret", "Poll", "Hold"}
 """What a source's properties may have besides its connector's settings."""
+_TEMPLATE = re.compile(r"^(Resources|AWSTemplateFormatVersion|Properties)\s*:", re.MULTILINE)
 
 
 def parse(
@@ -108,12 +110,18 @@ def _settings(model: Any, file: Path) -> dict[str, Any]:
 
     from connectors.core.plan_settings import read_settings, setting_names
 
+    whole = f"{file}: give only what stands under Properties of one source, not a template or a resource"
     try:
-        said = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        if _TEMPLATE.search(text):  # before its tags stop the reader
+            _stop(whole)
+        said = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         _stop(f"{file}: cannot be read ({type(error).__name__}); write the properties without !Ref and !Sub")
     if not isinstance(said, dict):
         _stop(f"{file}: is not a mapping of properties")
+    if {"Resources", "Properties"} & said.keys():
+        _stop(whole)
     names = setting_names(model)
     given = {name: value for name, value in said.items() if name in names or name not in _COMMON}
     unknown = sorted(str(name) for name in given if name not in names)

@@ -60,10 +60,17 @@ def send(
 
 
 def _deployed(source: str, state: Path | None, stack: str | None, routes: list[str] | None) -> Deliverer:
+    import connectors
+    from connectors.tool import catalogues
     from connectors.tool.delivering import Deliverer
+    from connectors.tool.deployment import DeploymentError
 
     deployment = target(state, stack, routes)
     found = deployment.source(source)
+    if not catalogues.sources().pushes(found.connector):
+        how = f"`hailback parse {found.connector} FILE` reads a body"
+        way = "is told by EventBridge" if found.connector in connectors.EVENT_BUSES.values() else "is asked"
+        raise DeploymentError(f"{source} ({found.connector}) {way}, it takes no deliveries; {how}")
     return Deliverer(found.connector, found.url, deployment.secret(source))
 
 

@@ -127,6 +127,9 @@ def test_settings_say_how_a_source_is_read(tmp_path: Path) -> None:
         ("Mapping: {}", "Authority"),
         ("[1]", "mapping"),
         ("a: !Ref B", "!Ref"),
+        ("Resources:\n  Shop:\n    Properties: {ServiceToken: !Ref Configure}", "under Properties of one source"),
+        ('{"Resources": {"Shop": {"Properties": {}}}}', "under Properties of one source"),
+        ("Type: Custom::Source\nProperties: {Authority: a.example}", "under Properties of one source"),
     ):
         file.write_text(text)
         done = run("webhook", "-", "--settings", file, stdin="{}")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from connectors.core import door
 from connectors.core.delivery import Request
+from connectors.tool.deployment import Source
 from connectors.tool.main import app
 from connectors.tool.venvs import CHECKOUT
 
@@ -92,6 +93,22 @@ def test_json_has_one_object_a_delivery(front_door: FrontDoor, tmp_path: Path) -
     said = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["status"] for one in said] == [200, 200]
     assert said[0]["answer"] == "taken"
+
+
+def test_a_source_that_is_only_asked_takes_no_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anybody looks for the secret of a webhook that there is not."""
+
+    class Deployed:
+        def source(self, name: str) -> Source:
+            return Source(name, f"routes/{name}", "mastodon", "hailback/mastodon", {}, "")
+
+        def secret(self, name: str) -> str:
+            raise AssertionError(f"{name} has no secret that verifies")
+
+    monkeypatch.setattr("connectors.tool.send.target", lambda *_: Deployed())
+    done = CliRunner().invoke(app, ["send", "Fediverse", str(SAMPLE)])
+    assert done.exit_code == 1
+    assert "Fediverse (mastodon) is asked, it takes no deliveries; `hailback parse mastodon FILE` reads" in done.stderr
 
 
 def test_what_cannot_be_done_is_said_in_a_sentence(front_door: FrontDoor, tmp_path: Path) -> None:
