@@ -6,9 +6,9 @@ Turns pydantic's errors into our sentences. Values are never repeated in them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -78,7 +78,7 @@ def read_settings(model: type[BaseModel], given: Mapping[str, object]) -> tuple[
     except ValidationError as error:
         shown = {key: name for name, key in names.items()}
         faults = [dict(fault) for fault in error.errors(include_url=False, include_input=False)]
-        found = _findings(faults, shown)
+        found = _findings(faults, shown, model)
         mappings = {name for name, value in given.items() if isinstance(value, Mapping)} & {
             _field(one) for one in found if "." not in one.path
         }
@@ -98,21 +98,23 @@ def pascal(field: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in field.split("_"))
 
 
-def _findings(faults: list[dict[str, Any]], shown: Mapping[str, str]) -> list[Finding]:
+def _findings(faults: list[dict[str, Any]], shown: Mapping[str, str], model: type[BaseModel]) -> list[Finding]:
     """A sentence for each, but none for a list that is short only because its entries are wrong."""
     places = [tuple(fault["loc"]) for fault in faults]
     return [
-        _finding(fault, shown)
+        _finding(fault, shown, model)
         for fault, place in zip(faults, places, strict=True)
         if fault["type"] != "too_short" or not any(other[: len(place)] == place != other for other in places)
     ]
 
 
-def _finding(fault: Mapping[str, Any], shown: Mapping[str, str]) -> Finding:
+def _finding(fault: Mapping[str, Any], shown: Mapping[str, str], model: type[BaseModel]) -> Finding:
     first, *rest = fault["loc"] or ("Properties",)
     path = shown.get(str(first), str(first)) + "".join(
         f"[{step}]" if isinstance(step, int) else f".{pascal(str(step))}" for step in rest
     )
+    if fault["type"] == "extra_forbidden" and (near := _meant(model, fault["loc"])):
+        return Finding(path, _REMEDIES["extra_forbidden"][0], f"Did you mean {near}?")
     if fault["type"] in _REMEDIES:
         sentence, remedy = _REMEDIES[fault["type"]]
         said = {"field": path, **fault.get("ctx", {})}
@@ -122,3 +124,22 @@ def _finding(fault: Mapping[str, Any], shown: Mapping[str, str]) -> Finding:
     # Our own connectors say what is wrong and, after a semicolon, what to write.
     what, _, remedy = message.partition("; ")
     return Finding(path, f"{what}.", f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "Correct it.")
+
+
+def _meant(model: type[BaseModel], place: Sequence[int | str]) -> str | None:
+    """The field of the mapping at `place` that its last step was probably to be; None where nothing is close."""
+    from connectors.core.plan_reading import closest  # which imports this module
+
+    here: type[BaseModel] | None = model
+    for step in place[:-1]:
+        if here is not None and not isinstance(step, int):  # a list's entries are of one kind
+            named = {pascal(field): info.annotation for field, info in here.model_fields.items()}
+            here = _model_in(named.get(pascal(step)))
+    return None if here is None else closest(f"{place[-1]}", list(setting_names(here)))
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation is, or holds, as `list[Model]` and `Model | None` do."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _model_in(one))), None)

@@ -242,8 +242,10 @@ def test_a_mistake_is_a_sentence_that_names_the_field(field: str, expression: st
 
 
 def test_a_field_that_is_none_and_an_author_that_is_none_are_named() -> None:
-    assert said_of(Mapping={"Texts": "a"}) == ["Mapping.Texts: is not a field. Remove it."]
-    assert said_of(Mapping={"Author": {"Idd": "a"}})[0].startswith("Mapping.Author.Idd: ")
+    assert said_of(Mapping={"Txt": "a"}) == ["Mapping.Txt: is not a field. Did you mean Text?"]
+    assert said_of(Mapping={"createdAt": "a"})[0].endswith("Did you mean CreatedAt?")
+    assert said_of(Mapping={"Zzz": "a"}) == ["Mapping.Zzz: is not a field. Remove it."]
+    assert said_of(Mapping={"Author": {"Nmae": "a"}}) == ["Mapping.Author.Nmae: is not a field. Did you mean Name?"]
     assert said_of(Mapping="id")[0].startswith("Mapping: ")
     assert said_of(Mapping={"Author": {"Id": "a("}})[0].startswith("Mapping.Author.Id: ")
 
