@@ -20,7 +20,8 @@ from connectors.core.ports import Page
 from connectors.core.reading import millis
 
 Listing = Callable[[str | None], tuple[Sequence[AnyEvent], str | None]]
-"""One page: `listing(None)` is the newest; the events on it, and what to ask for the page below, None at the end."""
+"""One page: `listing(None)` is the newest; the events on it, in any order, and what to ask for the page below, None at
+the end."""
 OVERLAP = 900
 """Seconds that a walk reaches back behind the start of the one before it."""
 PAGES = 5
@@ -60,7 +61,8 @@ def walk(
 ) -> Page:
     """One poll of all lists: a `Page` as a `Poller` returns it. `now` in milliseconds; `again`: seconds until the next
     walk. `at` gives the time by which the lists are ordered, in milliseconds, 0 where an event has none; by default,
-    when a mention was made. `rest` gives the seconds for which the vendor wants no call, after one. `below` reads from
+    when a mention was made. Give `by_order` where edits show in the list, at the top of it: made long ago, they would
+    count as brought already and end the walk. `rest` gives the seconds for which the vendor wants no call, after one. `below` reads from
     the name of a page the time below which it goes on, 0 where it does not tell: for lists whose pages may hold nothing
     for us.
 

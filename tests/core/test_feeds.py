@@ -118,6 +118,20 @@ def test_a_list_may_be_ordered_by_when_it_was_told() -> None:
     assert (by_order(Deletion(connector="made", native_id="a", order=7)), by_order(like)) == (7, 0)
 
 
+def test_events_on_a_page_stand_in_any_order_and_an_old_posts_edit_at_the_top_ends_no_walk() -> None:
+    edit = said("old", START - 90 * 24 * 60 * MINUTE, 2).model_copy(update={"order": START + 9 * MINUTE})
+    recent = [
+        said(f"p{at}", START + at * MINUTE).model_copy(update={"order": START + at * MINUTE}) for at in range(1, 9)
+    ]
+    pages = {None: [recent[6], edit, recent[7]], "2": [recent[3], recent[5], recent[4]], "3": recent[:3]}
+
+    def listing(after: str | None) -> tuple[Sequence[AnyEvent], str | None]:
+        return pages[after], {None: "2", "2": "3", "3": None}[after]
+
+    page = walk(begun("all"), {"all": listing}, START + 10 * MINUTE, again=60, at=by_order)
+    assert names(page) == [*(f"p{at}" for at in range(1, 9)), "old"]
+
+
 def test_a_poll_reads_a_few_pages_and_the_next_goes_on() -> None:
     listed = Listed()
     brought = {listed.add(START + second * 1000) for second in range(40)}
