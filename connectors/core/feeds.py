@@ -62,9 +62,9 @@ def walk(
     """One poll of all lists: a `Page` as a `Poller` returns it. `now` in milliseconds; `again`: seconds until the next
     walk. `at` gives the time by which the lists are ordered, in milliseconds, 0 where an event has none; by default,
     when a mention was made. Give `by_order` where edits show in the list, at the top of it: made long ago, they would
-    count as brought already and end the walk. `rest` gives the seconds for which the vendor wants no call, after one. `below` reads from
-    the name of a page the time below which it goes on, 0 where it does not tell: for lists whose pages may hold nothing
-    for us.
+    count as brought already and end the walk. `rest` gives the seconds for which the vendor wants no call, after one.
+    `below` reads from the name of a page the time below which it goes on, 0 where it does not tell: for lists whose
+    pages may hold nothing for us.
 
     One list that is refused does not stop the others: the page says so (`fault`). Where not all had their turn, because
     the vendor wants rest or the time is up, the next poll begins with the others. Raises the RemoteError where none
