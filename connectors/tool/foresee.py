@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from connectors.core.models import Deletion, Mention, Unsupported
+from connectors.core.signature import form_fields
 from connectors.tool.samples import Sample
 
 Event = Mention | Deletion | Unsupported
@@ -128,9 +129,17 @@ def words(turn: Turn) -> list[str]:
     """
     if isinstance(turn.event, Mention):
         return [piece for piece in [_longest_piece(turn.event.text)] if piece]
-    found = _strings(json.loads(turn.sample.body))
+    found = _strings(_read(turn.sample.body))
     pieces = (_longest_piece(text) for text in found if text.count(" ") >= 3)
     return list(dict.fromkeys(piece for piece in pieces if len(_WORD.findall(piece)) >= 3))
+
+
+def _read(body: bytes) -> object:
+    """What is JSON, else a form's values."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return [value for _, value in form_fields(body)]
 
 
 def _longest_piece(text: str) -> str:

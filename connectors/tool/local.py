@@ -322,7 +322,7 @@ class _Start:
             given["StandbyTopic"] = stack.standby_topic
         with self._steps.step(f"the administrators' routes, stack {ROUTES}"):
             self._apply(local, ROUTES, _ROUTES, given)
-        with self._steps.step(f"a listener, two more forums, X and a Facebook Page, stack {EXTRAS}"):
+        with self._steps.step(f"a listener, two more forums, five other places, stack {EXTRAS}"):
             self._apply(local, EXTRAS, _EXTRAS, given)
             self._listen(stack)
         square, desk = stack.source("Square"), stack.system_webhook("Zendesk")

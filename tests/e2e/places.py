@@ -106,7 +106,7 @@ class Places:
         """Those that do not tell, and Threads, are asked every five seconds."""
         google = {"ApiUrl": at["google_play"], "LoginUrl": f"{at['google_play']}/token"}
         entry = {"ApiUrl": at["reddit"], "LoginUrl": f"{at['reddit']}/login"}
-        told = {
+        told: dict[str, dict[str, Any]] = {
             "slack": {"Team": slack.TEAM, "Account": [slack.OURS], "ApiUrl": at["slack"]},
             "twilio": {"AccountSid": ACCOUNT, "Account": OURS, "ApiUrl": self.twilio.address},
             "webhook": {"Authority": SHOP, "Mapping": MAPPING, "ReplyUrl": f"{at['webhook']}/answers"},
@@ -138,7 +138,7 @@ class Places:
 
     def outgoing(self, name: str) -> object:
         """What was said at a place, with what we answered there."""
-        return {
+        kept: dict[str, Callable[[], object]] = {
             "amazon_connect": lambda: [one["said"]["Description"] for one in self.amazon_connect.tasks.values()],
             "app_store": lambda: self.app_store.responses,
             "bluesky": lambda: self.bluesky.posts,
@@ -152,7 +152,8 @@ class Places:
             "twilio": lambda: self.twilio.things["messages"],
             "webhook": lambda: [one["said"] for one in self.webhook.kept.values()],
             "youtube": lambda: [one["snippet"]["textOriginal"] for one in self.youtube.comments.values()],
-        }[name]()
+        }
+        return kept[name]()
 
 
 def logical(name: str) -> str:

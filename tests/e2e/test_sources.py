@@ -178,9 +178,14 @@ def _push(world: World, name: str) -> tuple[str, str | None]:
     return native, authority
 
 
+def _pushed(world: World, name: str) -> str:
+    native, authority = _push(world, name)
+    return qualify(name, authority, native)
+
+
 @pytest.mark.parametrize("name", PUSHED)
 def test_what_is_pushed_becomes_a_case_and_what_is_forged_does_not(world: World, name: str) -> None:
-    case = world.case(world.tell(name) if name != "threads" else qualify(name, *reversed(_push(world, name))))
+    case = world.case(world.tell(name) if name != "threads" else _pushed(world, name))
     opened = [one for one in world.machine.cases.timeline(case) if one.kind.value == "opened"]
     assert len(opened) == 1
 
