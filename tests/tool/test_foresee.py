@@ -75,3 +75,9 @@ def test_of_what_is_set_aside_titles_are_looked_for_too() -> None:
     event = Unsupported(connector="discourse", event="post_created", reason="private", keep_raw=False)
     body = {"post": {"raw": "my new address is 12 Elm Road", "topic_title": "My address for the parcel", "id": 5}}
     assert words(turn(event, Foreseen.NOTHING, body)) == ["my new address is 12 Elm Road", "My address for the parcel"]
+
+
+def test_a_form_is_looked_through_as_json_is() -> None:
+    event = Unsupported(connector="twilio", event="message.delivered", reason="what became of it", keep_raw=False)
+    sample = Sample(b"MessageSid=SM1&Body=We+come+to+you+on+Monday")
+    assert words(Turn(Path("x.form"), sample, "Phone", event, Foreseen.NOTHING)) == ["We come to you on Monday"]
