@@ -41,7 +41,7 @@ __all__ = ["rule"]
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 STACK = "places"
-PATIENCE = 60
+PATIENCE = 100
 PUSHED = ("slack", "twilio", "webhook", "instagram", "threads")
 POLLED = ("mastodon", "bluesky", "youtube", "reddit", "app_store", "google_play", "threads")
 RENEWED = {
