@@ -72,7 +72,7 @@ class Inside:
         response = Response(answer.status, sent, packed, "acme.zendesk.example", safe)
         if 200 <= answer.status < 300 or answer.status in handled:
             return response
-        raise http._failure(response, safe_statuses, misconfigured)
+        raise http.failure(response, safe_statuses, misconfigured)
 
 
 def connect(client: Any, base_url: str = BASE_URL, token: str = TOKEN, email: str = EMAIL, **more: str) -> Zendesk:
