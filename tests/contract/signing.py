@@ -175,7 +175,7 @@ def asked(rule: Mapping[str, Any], body: bytes) -> bool:
     """Whether a delivery is a handshake."""
     where = rule.get("challenge", {}).get("body", {}).get("where")
     try:
-        said = json.loads(body)
+        said = json.loads(body.decode("utf-8"))  # bytes alone would let half surrogate pairs through
     except (ValueError, RecursionError):
         return False
     return bool(where) and isinstance(said, dict) and all(said.get(name) == value for name, value in where.items())
