@@ -30,8 +30,7 @@ def test_whoever_reads_deliveries_is_built_from_its_settings(name: str) -> None:
 def test_whoever_is_told_by_an_event_bus_knows_which_events_are_its_own(bus: str) -> None:
     """Without that the event would end in a dead-letter queue."""
     name = connectors.EVENT_BUSES[bus]
-    if name not in RECEIVERS:
-        pytest.skip(f"{name} is not here yet")
+    assert name in RECEIVERS, "an event bus whose events nobody reads"
     assert callable(getattr(reader(name), "concerns", None))
 
 
